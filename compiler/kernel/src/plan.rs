@@ -1,0 +1,98 @@
+//! A plan: the kernel calls of one entry point in order, with every temporary's place in the workspace.
+//!
+//! Compiled code of a plan has the signature
+//! `i32 NAME(void *const *buffers, const i64 *dims, void *workspace, parallel_for, void *pool)`:
+//! `buffers` are the arguments in order, then the results; `dims` the values of [`Plan::symbols`]; the status is 0, or
+//! one plus the index of the [`Check`] that failed. A kernel is `void NAME(void *cx, i64 from, i64 to)`, run for the
+//! blocks `from..to`; `cx` points at 8-byte words: the status' address, the dims' address, then one address a buffer.
+
+use crate::{DType, KernelId};
+use base::Id;
+use shape::{Dim, Symbol};
+
+pub type ConstantId = Id<Constant>;
+
+/// What an argument or result is to the host.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ArgRole {
+    /// A model's input, or a field of the data.
+    Input,
+    Weight,
+    /// Declared `state`, a batch norm's running mean for one.
+    State,
+    /// What the optimiser remembers of a weight.
+    Optimizer,
+    /// The seed, the step: i64 scalars that the runtime fills.
+    Control,
+    Output,
+    Loss,
+    Metric,
+    Gradient,
+}
+
+/// An argument or a result.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Arg {
+    /// As users write it: `image`, `conv_block.conv2d.w`.
+    pub name: String,
+    pub role: ArgRole,
+    pub dtype: DType,
+    pub shape: Vec<Dim>,
+}
+
+/// Literal data, row-major.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Constant {
+    pub dtype: DType,
+    pub shape: Vec<usize>,
+    /// Little endian.
+    pub bytes: Vec<u8>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum BufferRef {
+    Arg(usize),
+    Result(usize),
+    /// Bytes from the workspace's start, a multiple of 64.
+    Workspace { offset: Dim },
+    Constant(ConstantId),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Call {
+    pub kernel: KernelId,
+    pub buffers: Vec<BufferRef>,
+    /// Rough work of the whole call in multiply-adds, for deciding whether threads pay.
+    pub work: Dim,
+}
+
+/// A condition on dimensions or data that compiled code tests; its text is what the user reads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Check {
+    pub message: String,
+    /// `file:line:column`, where known.
+    pub place: String,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Step {
+    Call(Call),
+    /// Ends with the check's status unless `at_least <= value` for the dims of this call.
+    Require { value: Dim, at_least: Dim, check: u32 },
+    /// Ends with the check's status unless `a == b`.
+    RequireEq { a: Dim, b: Dim, check: u32 },
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Plan {
+    pub name: String,
+    /// The dynamic dimensions, in the order of `dims`.
+    pub symbols: Vec<Symbol>,
+    pub args: Vec<Arg>,
+    pub results: Vec<Arg>,
+    pub constants: base::IdVec<Constant>,
+    pub steps: Vec<Step>,
+    pub checks: Vec<Check>,
+    /// Bytes of workspace; a formula of the dims.
+    pub workspace: Dim,
+}
