@@ -1,1 +1,19 @@
-//! placeholder
+//! Stage ③: the tensor IR.
+//! Input: calls of [`Builder`] (from `sema`, from the rules of operators, from passes) or its text form.
+//! Output: a [`Module`] of [`Function`]s in single assignment form; a reference interpreter in f64.
+//! Invariants: inputs of a node come before it; every node's type is what its operator infers; elementwise operators
+//! take equal shapes (broadcasts are nodes); rules build nodes of this same IR. No operator is known outside `ops`.
+
+mod array;
+mod builder;
+mod dtype;
+mod function;
+pub mod ops;
+mod rules;
+
+pub use array::Array;
+pub use builder::Builder;
+pub use dtype::{DType, Type};
+pub use function::{Effect, FuncId, Function, Module, Node, NodeId, Param, Role};
+pub use ops::Op;
+pub use rules::{Axis, ElementCx, EvalError, Fault, Grad, Operator, Sample};

@@ -1,0 +1,132 @@
+//! The operators. One file says everything about one of them; this list is the only other place that knows it.
+
+use crate::{
+    Array, Builder, FuncId, Module, NodeId, Type,
+    rules::{ElementCx, EvalError, Fault, Grad, Operator, Sample},
+};
+use kernel::{Expr, Form};
+use shape::{Dim, Facts};
+
+macro_rules! ops {
+    ($($(#[$doc:meta])* $file:ident :: $name:ident = $text:literal,)*) => {
+        $(mod $file;)*
+        $(pub use $file::$name;)*
+
+        /// An operator with its attributes. Dispatch is generated from the list.
+        #[derive(Clone, PartialEq, Eq, Hash, Debug)]
+        pub enum Op { $($(#[$doc])* $name($name),)* }
+
+        $(impl From<$name> for Op { fn from(op: $name) -> Op { Op::$name(op) } })*
+
+        impl Op {
+            /// Names of all operators, in the order of the list.
+            pub const NAMES: &'static [&'static str] = &[$($text,)*];
+
+            /// The operator's name in the text form and in documents.
+            pub fn name(&self) -> &'static str { match self { $(Op::$name(_) => $text,)* } }
+            fn infer(&self, facts: &Facts, inputs: &[&Type]) -> Result<Vec<Type>, Box<Fault>> {
+                match self { $(Op::$name(op) => op.infer(facts, inputs),)* }
+            }
+            /// See [`Operator::vjp`].
+            pub fn vjp(&self, b: &mut Builder<'_>, inputs: &[NodeId], output: NodeId, dout: NodeId) -> Vec<Grad> {
+                match self { $(Op::$name(op) => op.vjp(b, inputs, output, dout),)* }
+            }
+            /// See [`Operator::jvp`].
+            pub fn jvp(&self, b: &mut Builder<'_>, inputs: &[NodeId], output: NodeId, tangents: &[Option<NodeId>])
+                -> Result<Option<NodeId>, &'static str> {
+                match self { $(Op::$name(op) => op.jvp(b, inputs, output, tangents),)* }
+            }
+            /// See [`Operator::batch`].
+            pub fn batch(&self, b: &mut Builder<'_>, inputs: &[NodeId], batched: &[bool], size: &Dim)
+                -> Result<NodeId, Box<Fault>> {
+                match self { $(Op::$name(op) => op.batch(b, inputs, batched, size),)* }
+            }
+            /// See [`Operator::eval`].
+            pub fn eval(&self, inputs: &[&Array], output: &Type, dims: &dyn Fn(&Dim) -> Result<i64, EvalError>)
+                -> Result<Array, EvalError> {
+                match self { $(Op::$name(op) => op.eval(inputs, output, dims),)* }
+            }
+            /// See [`Operator::form`].
+            pub fn form(&self, inputs: &[&Type], output: &Type) -> Option<Form> {
+                match self { $(Op::$name(op) => op.form(inputs, output),)* }
+            }
+            /// See [`Operator::element`].
+            pub fn element(&self, cx: &mut ElementCx<'_>, index: &[Expr]) -> Expr {
+                match self { $(Op::$name(op) => op.element(cx, index),)* }
+            }
+            /// The samples of all operators, each with its operator's name.
+            pub fn all_samples() -> Vec<(&'static str, Vec<Sample>)> {
+                vec![$(($text, <$name as Operator>::samples()),)*]
+            }
+        }
+    };
+}
+
+ops! {
+    /// A parameter of the function.
+    parameter::Parameter = "param",
+    /// Literal data.
+    constant::Constant = "const",
+    /// A dimension as a number.
+    size::Size = "size",
+    /// A function of one operand, element by element.
+    unary::Unary = "unary",
+    /// A function of two operands of one type, element by element.
+    binary::Binary = "binary",
+    /// One of two operands, element by element.
+    select::Select = "select",
+    /// Conversion between dtypes.
+    cast::Cast = "cast",
+    /// Stretches axes of size 1 and adds leading ones.
+    broadcast::Broadcast = "broadcast",
+    /// Another shape for the same row-major elements.
+    reshape::Reshape = "reshape",
+    /// Axes in another order.
+    transpose::Transpose = "transpose",
+    /// A strided part.
+    slice::Slice = "slice",
+    /// Room around and between the elements.
+    pad::Pad = "pad",
+    /// Operands one after the other along an axis.
+    concat::Concat = "concat",
+    /// Sliding windows as further axes.
+    window::Window = "window",
+    /// The adjoint of windows: overlapping parts are added.
+    fold::Fold = "fold",
+    /// One value from all along some axes.
+    reduce::Reduce = "reduce",
+    /// Sums of products at affine subscripts: matrix products and convolutions.
+    contract::Contract = "contract",
+    /// Rows picked by an integer tensor.
+    gather::Gather = "gather",
+    /// Rows added at the places an integer tensor gives.
+    scatter::ScatterAdd = "scatter_add",
+    /// 0, 1, 2, … along an axis.
+    iota::Iota = "iota",
+    /// Counter-based random numbers.
+    random::Random = "random",
+    /// The value, seen as constant by derivatives.
+    stop_gradient::StopGradient = "stop_gradient",
+    /// Another function of the module.
+    call::Call = "call",
+    /// One result of a call.
+    get::Get = "get",
+}
+
+impl Op {
+    /// Types of the results; a call's come from the function it names.
+    pub fn infer_in(&self, module: &Module, facts: &Facts, inputs: &[&Type]) -> Result<Vec<Type>, Box<Fault>> {
+        match self {
+            Op::Call(call) => call.infer_call(module, facts, inputs),
+            op => op.infer(facts, inputs),
+        }
+    }
+
+    /// The function that a call runs.
+    pub fn callee(&self) -> Option<FuncId> {
+        match self {
+            Op::Call(call) => Some(call.callee),
+            _ => None,
+        }
+    }
+}
