@@ -1,0 +1,39 @@
+//! How much an untrusted file may ask for.
+
+/// Bounds on what reading a file may cost. Each one broken is an error, never a truncation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    /// Bytes of a file that is read whole.
+    pub file_bytes: u64,
+    /// Bytes of all arrays of one file after decompression, and of arrays made by `synthetic`.
+    pub expanded_bytes: u64,
+    /// Expanded by compressed bytes, once more than [`Limits::FREE_EXPANSION`] are asked for.
+    pub compression_ratio: u64,
+    /// Arrays in one file.
+    pub tensors: usize,
+    /// Axes of one array.
+    pub rank: usize,
+    /// Bytes of an array's name.
+    pub name_bytes: usize,
+    /// Bytes of the header of an npy or safetensors file.
+    pub header_bytes: usize,
+}
+
+impl Limits {
+    /// Small archives may compress as well as they like: arrays of zeros do.
+    pub const FREE_EXPANSION: u64 = 64 << 20;
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            file_bytes: 64 << 30,
+            expanded_bytes: 4 << 30,
+            compression_ratio: 100,
+            tensors: 1_000_000,
+            rank: 8,
+            name_bytes: 4096,
+            header_bytes: 100_000_000,
+        }
+    }
+}
