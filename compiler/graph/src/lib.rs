@@ -8,6 +8,7 @@ mod array;
 mod builder;
 mod dtype;
 mod function;
+pub mod interp;
 pub mod ops;
 mod rules;
 
