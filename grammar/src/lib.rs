@@ -4,3 +4,12 @@
 //! Nothing here resolves names or knows types beyond their spelling.
 
 pub mod ast;
+mod error;
+mod form;
+mod lex;
+mod parse;
+mod token;
+
+pub use lex::MAX_NESTING;
+pub use parse::{parse, tokens};
+pub use token::{CONSTANTS, POSITIONAL, RESERVED, TokenKind};
