@@ -68,6 +68,7 @@ impl<'a> Parser<'a> {
             } else if self.eat('%') {
                 product = product.modulo(&self.factor()?);
             } else if self.eat('/') {
+                self.skip_spaces();
                 let offset = self.offset;
                 let divisor = self.factor()?;
                 product = product.exact_div(&divisor, &Facts::default()).ok_or_else(|| ParseDimError {
@@ -131,7 +132,7 @@ impl<'a> Parser<'a> {
 
     fn number(&self, digits: &str) -> Result<Dim, ParseDimError> {
         digits.parse::<i64>().map(Dim::constant).map_err(|_| ParseDimError {
-            offset: self.offset,
+            offset: self.offset - digits.len(),
             message: format!("{digits} does not fit 64 bits"),
         })
     }
