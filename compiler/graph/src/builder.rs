@@ -19,10 +19,7 @@ impl<'m> Builder<'m> {
 
     /// Adds an operation, or says why its operands do not fit.
     pub fn try_add(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId, Box<Fault>> {
-        let types = {
-            let input_types: Vec<&Type> = inputs.iter().map(|id| self.function.ty(*id)).collect();
-            op.infer_in(self.module, &self.function.facts, &input_types)?
-        };
+        let types = self.function.infer(self.module, &op, inputs)?;
         let node = Node { op, inputs: inputs.to_vec(), types, span: self.span };
         Ok(self.function.nodes.push(node))
     }

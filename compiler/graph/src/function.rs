@@ -1,6 +1,6 @@
 //! Functions of nodes, and modules of functions.
 
-use crate::{Op, Type};
+use crate::{Fault, Op, Type};
 use base::{Id, IdVec, Span};
 use shape::{Dim, Facts, Symbol};
 
@@ -39,6 +39,38 @@ pub enum Role {
     Gradient,
 }
 
+impl Role {
+    pub const ALL: [Role; 9] = [
+        Role::Input,
+        Role::Weight,
+        Role::State,
+        Role::Optimizer,
+        Role::Control,
+        Role::Output,
+        Role::Loss,
+        Role::Metric,
+        Role::Gradient,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::Input => "input",
+            Role::Weight => "weight",
+            Role::State => "state",
+            Role::Optimizer => "optimizer",
+            Role::Control => "control",
+            Role::Output => "output",
+            Role::Loss => "loss",
+            Role::Metric => "metric",
+            Role::Gradient => "gradient",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Role> {
+        Role::ALL.into_iter().find(|role| role.name() == name)
+    }
+}
+
 #[derive(Clone, PartialEq, Debug)]
 pub struct Param {
     pub name: String,
@@ -50,8 +82,18 @@ pub struct Param {
 #[derive(Clone, PartialEq, Debug)]
 pub enum Effect {
     /// `at_least <= value` on dimensions.
-    RequireGe { value: Dim, at_least: Dim, message: String, span: Option<Span> },
-    RequireEq { a: Dim, b: Dim, message: String, span: Option<Span> },
+    RequireGe {
+        value: Dim,
+        at_least: Dim,
+        message: String,
+        span: Option<Span>,
+    },
+    RequireEq {
+        a: Dim,
+        b: Dim,
+        message: String,
+        span: Option<Span>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -84,6 +126,23 @@ impl Function {
 
     pub fn ty(&self, id: NodeId) -> &Type {
         self.nodes[id].ty()
+    }
+
+    /// Types of the results of an operation on values of this function.
+    pub fn infer(&self, module: &Module, op: &Op, inputs: &[NodeId]) -> Result<Vec<Type>, Box<Fault>> {
+        let mut types = Vec::with_capacity(inputs.len());
+        for (operand, id) in inputs.iter().enumerate() {
+            let node = self.nodes.get(*id).ok_or_else(|| {
+                Fault::attribute(format!("operand {operand} is not a node of function `{}`", self.name))
+            })?;
+            match (op, node.types.as_slice()) {
+                // It picks one of several results, so it has to see them all.
+                (Op::Get(_), all) => types.extend(all),
+                (_, [ty]) if node.op.callee().is_none() => types.push(ty),
+                _ => return Err(Fault::attribute("the results of a call are read with `get`").into()),
+            }
+        }
+        op.infer_in(module, &self.facts, &types)
     }
 
     /// The dynamic dimensions, in the order in which the parameters and then the nodes name them.

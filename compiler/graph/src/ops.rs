@@ -7,9 +7,61 @@ use crate::{
 use kernel::{Expr, Form};
 use shape::{Dim, Facts};
 
+/// Stands in an operator's file for the rules that are not written yet.
+macro_rules! rules_follow {
+    () => {
+        fn vjp(
+            &self,
+            _: &mut crate::Builder<'_>,
+            _: &[crate::NodeId],
+            _: crate::NodeId,
+            _: crate::NodeId,
+        ) -> Vec<crate::Grad> {
+            panic!("internal: rule not written")
+        }
+        fn jvp(
+            &self,
+            _: &mut crate::Builder<'_>,
+            _: &[crate::NodeId],
+            _: crate::NodeId,
+            _: &[Option<crate::NodeId>],
+        ) -> Result<Option<crate::NodeId>, &'static str> {
+            panic!("internal: rule not written")
+        }
+        fn batch(
+            &self,
+            _: &mut crate::Builder<'_>,
+            _: &[crate::NodeId],
+            _: &[bool],
+            _: &shape::Dim,
+        ) -> Result<crate::NodeId, Box<Fault>> {
+            panic!("internal: rule not written")
+        }
+        fn eval(
+            &self,
+            _: &[&crate::Array],
+            _: &Type,
+            _: &dyn Fn(&shape::Dim) -> Result<i64, crate::EvalError>,
+        ) -> Result<crate::Array, crate::EvalError> {
+            panic!("internal: rule not written")
+        }
+        fn form(&self, _: &[&Type], _: &Type) -> Option<kernel::Form> {
+            panic!("internal: rule not written")
+        }
+        fn element(&self, _: &mut crate::ElementCx<'_>, _: &[kernel::Expr]) -> kernel::Expr {
+            panic!("internal: rule not written")
+        }
+        fn samples() -> Vec<crate::Sample> {
+            panic!("internal: rule not written")
+        }
+    };
+}
+
+mod operands;
+
 macro_rules! ops {
     ($($(#[$doc:meta])* $file:ident :: $name:ident = $text:literal,)*) => {
-        $(mod $file;)*
+        $(pub(crate) mod $file;)*
         $(pub use $file::$name;)*
 
         /// An operator with its attributes. Dispatch is generated from the list.
@@ -113,9 +165,18 @@ ops! {
     get::Get = "get",
 }
 
+pub use call::bind;
+pub use contract::Subscript;
+pub use random::Distribution;
+
 impl Op {
     /// Types of the results; a call's come from the function it names.
-    pub fn infer_in(&self, module: &Module, facts: &Facts, inputs: &[&Type]) -> Result<Vec<Type>, Box<Fault>> {
+    pub fn infer_in(
+        &self,
+        module: &Module,
+        facts: &Facts,
+        inputs: &[&Type],
+    ) -> Result<Vec<Type>, Box<Fault>> {
         match self {
             Op::Call(call) => call.infer_call(module, facts, inputs),
             op => op.infer(facts, inputs),

@@ -17,6 +17,47 @@ pub struct Fault {
     pub help: Option<String>,
 }
 
+impl Fault {
+    pub fn new(code: &'static str, message: impl Into<String>) -> Fault {
+        Fault { code, message: message.into(), labels: Vec::new(), dims: Vec::new(), help: None }
+    }
+
+    /// Shapes that do not fit.
+    pub fn shapes(message: impl Into<String>) -> Fault {
+        Fault::new("E0301", message)
+    }
+
+    /// A dtype that the operator does not take.
+    pub fn dtypes(message: impl Into<String>) -> Fault {
+        Fault::new("E0302", message)
+    }
+
+    /// A rank or an axis that does not fit.
+    pub fn axes(message: impl Into<String>) -> Fault {
+        Fault::new("E0303", message)
+    }
+
+    /// An attribute that does not fit.
+    pub fn attribute(message: impl Into<String>) -> Fault {
+        Fault::new("E0304", message)
+    }
+
+    pub fn label(mut self, operand: usize, text: impl Into<String>) -> Fault {
+        self.labels.push((operand, text.into()));
+        self
+    }
+
+    pub fn dims<'a>(mut self, dims: impl IntoIterator<Item = &'a Dim>) -> Fault {
+        self.dims.extend(dims.into_iter().cloned());
+        self
+    }
+
+    pub fn help(mut self, text: impl Into<String>) -> Fault {
+        self.help = Some(text.into());
+        self
+    }
+}
+
 /// The derivative with respect to one operand.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Grad {
@@ -83,8 +124,12 @@ pub trait Operator {
     ) -> Result<NodeId, Box<Fault>>;
 
     /// The definition: the obvious loop in f64. `output` has its dims replaced by numbers.
-    fn eval(&self, inputs: &[&Array], output: &Type, dims: &dyn Fn(&Dim) -> Result<i64, EvalError>)
-    -> Result<Array, EvalError>;
+    fn eval(
+        &self,
+        inputs: &[&Array],
+        output: &Type,
+        dims: &dyn Fn(&Dim) -> Result<i64, EvalError>,
+    ) -> Result<Array, EvalError>;
 
     /// The loops that the operator needs. `None`: the operator is not for kernels (parameters, calls).
     fn form(&self, inputs: &[&Type], output: &Type) -> Option<Form>;
