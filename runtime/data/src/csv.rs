@@ -1,0 +1,74 @@
+//! Tables of text. Values are parsed straight to the dtype that the model wants; arithmetic on columns is the graph's.
+
+mod header;
+mod read;
+mod value;
+
+use crate::Dataset;
+use base::Diagnostic;
+use std::{io::Read, ops::Range, path::Path};
+use tensor::{DType, file};
+
+/// What to read from a table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Csv {
+    pub fields: Vec<CsvField>,
+    /// Between the values of a line.
+    pub delimiter: u8,
+    /// Whether the first line holds names. `None` finds out: yes where a column is asked for by its name, else yes where
+    /// nothing in the line is a number.
+    pub header: Option<bool>,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CsvField {
+    pub name: String,
+    pub columns: Columns,
+    pub dtype: DType,
+    /// Shape of one row; `None` takes [] of `column` and [n] of `columns`.
+    pub row_shape: Option<Vec<usize>>,
+    /// The sorted words of an earlier reading, so that ids keep their meaning. A word that is not among them is an error.
+    pub table: Option<Vec<String>>,
+}
+
+/// Which columns, in their order.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Columns {
+    /// `column(…)`: a number a row.
+    One(Column),
+    /// `columns(a, b, …)`: a vector a row.
+    Listed(Vec<Column>),
+    /// `columns(0..64)`, the end excluded.
+    Indices(Range<usize>),
+    /// `columns("v1".."v20")`, both ends included, in the file's order.
+    Names(String, String),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Column {
+    /// From 0.
+    Index(usize),
+    Name(String),
+}
+
+impl Csv {
+    pub fn new(fields: Vec<CsvField>) -> Csv {
+        Csv { fields, delimiter: b',', header: None }
+    }
+
+    pub fn read(&self, path: &Path) -> Result<Dataset, Diagnostic> {
+        let (file, _) = file::open(path)?;
+        self.read_from(&path.display().to_string(), file)
+    }
+
+    /// `name` is what messages call the source.
+    pub fn read_from(&self, name: &str, source: impl Read) -> Result<Dataset, Diagnostic> {
+        read::read(self, name, source)
+    }
+}
+
+impl CsvField {
+    pub fn new(name: impl Into<String>, columns: Columns, dtype: DType) -> CsvField {
+        CsvField { name: name.into(), columns, dtype, row_shape: None, table: None }
+    }
+}
