@@ -26,7 +26,8 @@ struct Polynomial {
 }
 
 const MAX_SIZE: u32 = 1 << 14;
-const MAX_DEPTH: u32 = 128;
+/// Printed with at most two pairs of parentheses a level, within what the reader nests to.
+const MAX_DEPTH: u32 = 96;
 const MAX_DEGREE: u64 = 64;
 
 impl Dim {

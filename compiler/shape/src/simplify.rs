@@ -222,13 +222,11 @@ fn extremum(a: &Dim, b: &Dim, kind: Extremum) -> Dim {
     operands.sort();
     let mut kept: Vec<Dim> = Vec::with_capacity(operands.len());
     for operand in operands {
-        // What differs by a constant is ordered for good.
-        let related =
-            kept.iter().enumerate().find_map(|(i, other)| Some((i, (&operand - other).as_const()?)));
+        let related = kept.iter().enumerate().find_map(|(i, other)| Some((i, order(&operand, other)?)));
         let wanted = if kind == Extremum::Min { Ordering::Less } else { Ordering::Greater };
         match related {
             None => kept.push(operand),
-            Some((i, difference)) if difference.cmp(&0) == wanted => kept[i] = operand,
+            Some((i, order)) if order == wanted => kept[i] = operand,
             Some(_) => {}
         }
     }
@@ -240,6 +238,14 @@ fn extremum(a: &Dim, b: &Dim, kind: Extremum) -> Dim {
             Extremum::Max => Atom::Max(operand, rest),
         })
     })
+}
+
+/// What differs by a constant is ordered for good.
+fn order(a: &Dim, b: &Dim) -> Option<Ordering> {
+    match (a.as_const(), b.as_const()) {
+        (Some(a), Some(b)) => Some(a.cmp(&b)),
+        _ => Some((a - b).as_const()?.cmp(&0)),
+    }
 }
 
 fn flatten(dim: &Dim, kind: Extremum, operands: &mut Vec<Dim>) {

@@ -285,6 +285,25 @@ fn growth_is_limited() {
 }
 
 #[test]
+fn the_deepest_dimension_can_be_worked_with() {
+    let (mut nested, mut next) = (dim("h"), dim("h"));
+    for i in 0.. {
+        next = 2 * (&next + 1).modulo(&Dim::symbol(&format!("s{i}")));
+        if next.overflowed() {
+            break;
+        }
+        nested = next.clone();
+    }
+    assert_eq!(nested.to_string().parse::<Dim>(), Ok(nested.clone()));
+    let renamed = nested.substitute(&BTreeMap::from([(Symbol::new("h"), dim("w"))]));
+    assert_eq!(renamed.substitute(&BTreeMap::from([(Symbol::new("w"), dim("h"))])), nested);
+    let facts = facts("h >= 4; w >= h");
+    assert_eq!(facts.prove_eq(&nested, &renamed), Proof::Unknown);
+    assert_eq!(facts.prove_ge(&nested, &Dim::constant(0)), Proof::Proved);
+    assert!(nested.eval(&nested.symbols().into_iter().map(|symbol| (symbol, 7)).collect()).is_ok());
+}
+
+#[test]
 fn reading_reports_what_is_wrong() {
     for (text, message) in [
         ("", "expected a dimension at offset 0"),
