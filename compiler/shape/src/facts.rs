@@ -10,9 +10,21 @@ use crate::division::{divide_exactly, greatest_common_divisor};
 use crate::proof::nonnegative::{Constraints, tightened};
 use crate::{Atom, Dim, Proof, Symbol, Term};
 
+/// One thing that was assumed, as it was said.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Assumption {
+    /// The first is at least the second.
+    Ge(Dim, Dim),
+    Eq(Dim, Dim),
+    /// The second divides the first.
+    Divisible(Dim, Dim),
+}
+
 /// Every symbol is a size, so at least 0; the rest was assumed.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
+    /// In the order in which they came, for printing and for assuming them elsewhere.
+    assumptions: Vec<Assumption>,
     /// No replaced symbol occurs in a replacement.
     replacements: BTreeMap<Symbol, Dim>,
     /// Assumed to be at least 0, after replacement.
@@ -25,12 +37,28 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// All that was assumed, in order.
+    pub fn assumptions(&self) -> &[Assumption] {
+        &self.assumptions
+    }
+
+    /// Assumes what was assumed elsewhere.
+    pub fn assume(&mut self, assumption: Assumption) {
+        match assumption {
+            Assumption::Ge(a, b) => self.assume_ge(a, b),
+            Assumption::Eq(a, b) => self.assume_eq(a, b),
+            Assumption::Divisible(a, by) => self.assume_divisible(a, by),
+        }
+    }
+
     pub fn assume_ge(&mut self, a: Dim, b: Dim) {
+        self.assumptions.push(Assumption::Ge(a.clone(), b.clone()));
         let difference = self.replace(&(a - b));
         self.assume_nonnegative(difference);
     }
 
     pub fn assume_eq(&mut self, a: Dim, b: Dim) {
+        self.assumptions.push(Assumption::Eq(a.clone(), b.clone()));
         let difference = without_common_factor(&self.replace(&(a - b)));
         let candidates: Vec<(Symbol, Dim)> = isolated(&difference).collect();
         let known_size = candidates.iter().find(|(_, value)| self.is_nonnegative(value));
@@ -48,6 +76,7 @@ impl Facts {
 
     /// Also that `by` is not 0.
     pub fn assume_divisible(&mut self, a: Dim, by: Dim) {
+        self.assumptions.push(Assumption::Divisible(a.clone(), by.clone()));
         let (a, by) = (self.replace(&a), self.replace(&by));
         if self.is_nonnegative(&by) {
             self.assume_nonnegative(&by - 1);

@@ -27,7 +27,7 @@ mod shape;
 pub use atom::{Atom, Term};
 pub use dim::Dim;
 pub use eval::EvalError;
-pub use facts::Facts;
+pub use facts::{Assumption, Facts};
 pub use parse::ParseDimError;
 pub use proof::Proof;
 pub use shape::{BroadcastError, Shape};
