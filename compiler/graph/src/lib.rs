@@ -5,14 +5,19 @@
 //! take equal shapes (broadcasts are nodes); rules build nodes of this same IR. No operator is known outside `ops`.
 
 mod array;
+mod attribute;
 mod builder;
 mod dtype;
 mod function;
 pub mod interp;
 pub mod ops;
+pub mod parse;
+pub mod print;
 mod rules;
+pub mod verify;
 
 pub use array::Array;
+pub use attribute::{binary_name, combine_name, distribution_name, unary_name};
 pub use builder::Builder;
 pub use dtype::{DType, Type};
 pub use function::{Effect, FuncId, Function, Module, Node, NodeId, Param, Role};

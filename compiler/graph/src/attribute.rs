@@ -1,0 +1,344 @@
+//! The attributes of operators in the text form: one line an operator, read and written from the same list.
+
+use crate::{
+    DType, FuncId, Module, Op, Type, ops,
+    parse::{Cursor, ParseError},
+};
+use shape::{Dim, Shape};
+use std::fmt::Write;
+
+/// How one attribute is written and read. `WORD` attributes stand without their name.
+trait Attribute: Sized {
+    const WORD: bool = false;
+    fn write(&self, out: &mut String);
+    fn read(cursor: &mut Cursor<'_>) -> Result<Self, ParseError>;
+}
+
+macro_rules! attributes {
+    ($($name:ident = $text:literal { $($field:ident),* })*) => {
+        /// Writes the operator's name and attributes.
+        pub(crate) fn write_op(op: &Op, module: &Module, out: &mut String) {
+            match op {
+                Op::Unary(op) => out.push_str(unary_name(op.op)),
+                Op::Binary(op) => out.push_str(binary_name(op.op)),
+                Op::Constant(constant) => write_constant(constant, out),
+                Op::Call(call) => {
+                    out.push_str("call ");
+                    match module.functions.get(call.callee) {
+                        Some(callee) => write_function_name(&callee.name, out),
+                        None => _ = write!(out, "@{}", call.callee.index()),
+                    }
+                }
+                $(Op::$name(op) => {
+                    out.push_str($text);
+                    $(write_attribute(stringify!($field), &op.$field, out);)*
+                    let _ = op;
+                })*
+            }
+        }
+
+        /// Reads the operator whose name was just read.
+        pub(crate) fn read_op(name: &str, cursor: &mut Cursor<'_>, module: &Module, types: &[Type])
+            -> Result<Op, ParseError> {
+            match name {
+                "const" => read_constant(cursor, types),
+                "call" => Ok(Op::from(ops::Call { callee: read_callee(cursor, module)? })),
+                $($text => Ok(Op::$name(ops::$name {
+                    $($field: read_attribute(stringify!($field), cursor)?,)*
+                })),)*
+                _ => match (unary(name), binary(name)) {
+                    (Some(op), _) => Ok(Op::from(ops::Unary { op })),
+                    (_, Some(op)) => Ok(Op::from(ops::Binary { op })),
+                    _ => Err(cursor.error(format!("there is no operator `{name}`"))),
+                },
+            }
+        }
+    };
+}
+
+attributes! {
+    Parameter = "param" { index }
+    Size = "size" { dim, dtype }
+    Select = "select" {}
+    Cast = "cast" { to }
+    Broadcast = "broadcast" { shape }
+    Reshape = "reshape" { shape }
+    Transpose = "transpose" { perm }
+    Slice = "slice" { start, extent, stride }
+    Pad = "pad" { low, high, interior }
+    Concat = "concat" { axis }
+    Window = "window" { axes, size, stride, dilation }
+    Fold = "fold" { axes, size, stride, dilation, extents }
+    Reduce = "reduce" { combine, axes }
+    Contract = "contract" { extents, out, lhs, rhs }
+    Gather = "gather" { axis }
+    ScatterAdd = "scatter_add" { axis }
+    Iota = "iota" { shape, axis }
+    Random = "random" { distribution, dtype, shape, draw }
+    StopGradient = "stop_gradient" {}
+    Get = "get" { index }
+}
+
+macro_rules! words {
+    ($write:ident, $read:ident, $ty:ty, $($variant:ident = $word:literal,)*) => {
+        /// The word of the text form.
+        pub fn $write(value: $ty) -> &'static str {
+            match value { $(<$ty>::$variant => $word,)* }
+        }
+
+        fn $read(word: &str) -> Option<$ty> {
+            match word { $($word => Some(<$ty>::$variant),)* _ => None }
+        }
+    };
+}
+
+words! { unary_name, unary, kernel::Unary,
+    Neg = "neg", Abs = "abs", Sign = "sign", Not = "not", Floor = "floor", Ceil = "ceil", Round = "round",
+    Sqrt = "sqrt", Exp = "exp", Expm1 = "expm1", Log = "log", Log1p = "log1p", Sin = "sin", Cos = "cos", Tan = "tan",
+    Asin = "asin", Acos = "acos", Atan = "atan", Sinh = "sinh", Cosh = "cosh", Tanh = "tanh", Erf = "erf",
+    IsNan = "is_nan", IsInf = "is_inf", IsFinite = "is_finite",
+}
+
+words! { binary_name, binary, kernel::Binary,
+    Add = "add", Sub = "sub", Mul = "mul", Div = "div", Rem = "rem", Pow = "pow", Min = "min", Max = "max",
+    Atan2 = "atan2", Lt = "lt", Le = "le", Gt = "gt", Ge = "ge", Eq = "eq", Ne = "ne", And = "and", Or = "or",
+    Xor = "xor", Shl = "shl", Shr = "shr", MulHi32 = "mul_hi32",
+}
+
+words! { combine_name, combine, kernel::Combine,
+    Sum = "sum", Product = "product", Max = "max", Min = "min", Any = "any", All = "all", ArgMax = "argmax",
+    ArgMin = "argmin",
+}
+
+words! { distribution_name, distribution, ops::Distribution,
+    Uniform = "uniform", Normal = "normal",
+}
+
+fn write_attribute<A: Attribute>(name: &str, value: &A, out: &mut String) {
+    out.push(' ');
+    if !A::WORD {
+        out.push_str(name);
+        out.push('=');
+    }
+    value.write(out);
+}
+
+fn read_attribute<A: Attribute>(name: &str, cursor: &mut Cursor<'_>) -> Result<A, ParseError> {
+    if !A::WORD {
+        cursor.expect(name)?;
+        cursor.expect("=")?;
+    }
+    A::read(cursor)
+}
+
+impl Attribute for usize {
+    fn write(&self, out: &mut String) {
+        _ = write!(out, "{self}");
+    }
+    fn read(cursor: &mut Cursor<'_>) -> Result<usize, ParseError> {
+        cursor.integer()
+    }
+}
+
+impl Attribute for u32 {
+    fn write(&self, out: &mut String) {
+        _ = write!(out, "{self}");
+    }
+    fn read(cursor: &mut Cursor<'_>) -> Result<u32, ParseError> {
+        cursor.integer()
+    }
+}
+
+impl Attribute for i64 {
+    fn write(&self, out: &mut String) {
+        _ = write!(out, "{self}");
+    }
+    fn read(cursor: &mut Cursor<'_>) -> Result<i64, ParseError> {
+        cursor.integer()
+    }
+}
+
+/// In parentheses, because a dimension may hold spaces; in a list it needs none.
+impl Attribute for Dim {
+    fn write(&self, out: &mut String) {
+        _ = write!(out, "({self})");
+    }
+    fn read(cursor: &mut Cursor<'_>) -> Result<Dim, ParseError> {
+        cursor.expect("(")?;
+        let dim = cursor.dim()?;
+        cursor.expect(")")?;
+        Ok(dim)
+    }
+}
+
+impl Attribute for Shape {
+    fn write(&self, out: &mut String) {
+        _ = write!(out, "{self}");
+    }
+    fn read(cursor: &mut Cursor<'_>) -> Result<Shape, ParseError> {
+        cursor.shape()
+    }
+}
+
+impl Attribute for Vec<Dim> {
+    fn write(&self, out: &mut String) {
+        write_list(self, out, |dim, out| _ = write!(out, "{dim}"));
+    }
+    fn read(cursor: &mut Cursor<'_>) -> Result<Vec<Dim>, ParseError> {
+        cursor.shape().map(|shape| shape.0)
+    }
+}
+
+impl Attribute for Vec<usize> {
+    fn write(&self, out: &mut String) {
+        write_list(self, out, Attribute::write);
+    }
+    fn read(cursor: &mut Cursor<'_>) -> Result<Vec<usize>, ParseError> {
+        cursor.list("[", "]", Cursor::integer)
+    }
+}
+
+impl Attribute for Vec<i64> {
+    fn write(&self, out: &mut String) {
+        write_list(self, out, Attribute::write);
+    }
+    fn read(cursor: &mut Cursor<'_>) -> Result<Vec<i64>, ParseError> {
+        cursor.list("[", "]", Cursor::integer)
+    }
+}
+
+impl Attribute for DType {
+    fn write(&self, out: &mut String) {
+        out.push_str(self.name());
+    }
+    fn read(cursor: &mut Cursor<'_>) -> Result<DType, ParseError> {
+        cursor.word(DType::parse, "a dtype")
+    }
+}
+
+impl Attribute for kernel::Combine {
+    const WORD: bool = true;
+    fn write(&self, out: &mut String) {
+        out.push_str(combine_name(*self));
+    }
+    fn read(cursor: &mut Cursor<'_>) -> Result<kernel::Combine, ParseError> {
+        cursor.word(combine, "a reduction")
+    }
+}
+
+impl Attribute for ops::Distribution {
+    const WORD: bool = true;
+    fn write(&self, out: &mut String) {
+        out.push_str(distribution_name(*self));
+    }
+    fn read(cursor: &mut Cursor<'_>) -> Result<ops::Distribution, ParseError> {
+        cursor.word(distribution, "a distribution")
+    }
+}
+
+/// `[#0, 2*#1 + #3 + (n - 1)]`: index numbers after `#`, an offset that is not 0 in parentheses.
+impl Attribute for Vec<ops::Subscript> {
+    fn write(&self, out: &mut String) {
+        write_list(self, out, |subscript, out| {
+            let mut separator = "";
+            for (coefficient, index) in &subscript.terms {
+                out.push_str(separator);
+                separator = " + ";
+                match coefficient {
+                    1 => _ = write!(out, "#{index}"),
+                    _ => _ = write!(out, "{coefficient}*#{index}"),
+                }
+            }
+            if subscript.terms.is_empty() || !subscript.offset.is_const(0) {
+                out.push_str(separator);
+                subscript.offset.write(out);
+            }
+        });
+    }
+    fn read(cursor: &mut Cursor<'_>) -> Result<Vec<ops::Subscript>, ParseError> {
+        cursor.list("[", "]", |cursor| {
+            let mut subscript = ops::Subscript { terms: Vec::new(), offset: Dim::from(0i64) };
+            loop {
+                if cursor.at("(") {
+                    subscript.offset = Dim::read(cursor)?;
+                    return Ok(subscript);
+                }
+                let coefficient = if cursor.at("#") {
+                    1
+                } else {
+                    let coefficient = cursor.integer()?;
+                    cursor.expect("*")?;
+                    coefficient
+                };
+                cursor.expect("#")?;
+                subscript.terms.push((coefficient, cursor.integer()?));
+                if !cursor.eat("+") {
+                    return Ok(subscript);
+                }
+            }
+        })
+    }
+}
+
+fn write_list<T>(items: &[T], out: &mut String, write: impl Fn(&T, &mut String)) {
+    out.push('[');
+    for (position, item) in items.iter().enumerate() {
+        if position > 0 {
+            out.push_str(", ");
+        }
+        write(item, out);
+    }
+    out.push(']');
+}
+
+/// `@softmax`; a name that is not plain is quoted.
+pub(crate) fn write_function_name(name: &str, out: &mut String) {
+    out.push('@');
+    crate::print::write_name(name, out);
+}
+
+fn read_callee(cursor: &mut Cursor<'_>, module: &Module) -> Result<FuncId, ParseError> {
+    cursor.expect("@")?;
+    let error = cursor.error("no function of this name stands above");
+    let name = cursor.name()?;
+    module.find(&name).ok_or(error)
+}
+
+/// The values; dtype and shape are the node's type. A NaN other than the usual one shows its bits.
+fn write_constant(constant: &ops::Constant, out: &mut String) {
+    out.push_str("const {");
+    for (position, bits) in constant.bits.iter().enumerate() {
+        if position > 0 {
+            out.push_str(", ");
+        }
+        let value = f64::from_bits(*bits);
+        if *bits == f64::NAN.to_bits() {
+            out.push_str("nan");
+        } else if value.is_nan() {
+            _ = write!(out, "bits {bits}");
+        } else if constant.dtype.is_float() || value.fract() != 0.0 || value.is_infinite() {
+            _ = write!(out, "{value:?}");
+        } else {
+            _ = write!(out, "{value}");
+        }
+    }
+    out.push('}');
+}
+
+fn read_constant(cursor: &mut Cursor<'_>, types: &[Type]) -> Result<Op, ParseError> {
+    let error = cursor.error("a constant is of one type, whose sizes are numbers");
+    let [ty] = types else { return Err(error) };
+    let extents = ty.shape.as_consts().and_then(|extents| {
+        extents.into_iter().map(|extent| usize::try_from(extent).ok()).collect::<Option<Vec<usize>>>()
+    });
+    let shape = extents.ok_or(error)?;
+    let wrong_count = cursor.error("the number of values is not that of the type's elements");
+    let bits = cursor.list("{", "}", |cursor| {
+        if cursor.eat("bits") { cursor.integer() } else { cursor.float().map(f64::to_bits) }
+    })?;
+    let elements = shape.iter().try_fold(1usize, |product, extent| product.checked_mul(*extent));
+    if elements != Some(bits.len()) {
+        return Err(wrong_count);
+    }
+    Ok(Op::from(ops::Constant { dtype: ty.dtype, shape, bits }))
+}
