@@ -200,8 +200,8 @@ pub(crate) fn positional_after_named(span: Span, named: Span) -> Diagnostic {
 }
 
 pub(crate) fn record_misplaced(span: Span) -> Diagnostic {
-    Diagnostic::error("E0115", "a record stands only as the value of a key in `train` or `bench`")
-        .label(span, "a record")
+    Diagnostic::error("E0115", "braces are no value here")
+        .label(span, "a record stands only as the value of a key in `train` or `bench`")
 }
 
 pub(crate) fn key_misplaced(span: Span) -> Diagnostic {

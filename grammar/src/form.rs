@@ -176,6 +176,7 @@ impl Context<'_> {
     }
 
     pub(crate) fn misplaced_record(&mut self, lo: usize, hi: usize) -> Expr {
+        self.forget_inside(self.span(lo, hi));
         self.errors.push(error::record_misplaced(self.span(lo, hi)));
         self.expr(ExprKind::Error, lo, hi)
     }
@@ -220,7 +221,10 @@ impl Context<'_> {
             parts => parts,
         };
         if let Some(wrong) = parts.iter().find(|part| part.as_name().is_none()) {
-            if !wrong.is_error() {
+            // rows of a `weights` item whose head is broken: all are one mistake
+            let row = matches!(wrong.kind, ExprKind::Str(_));
+            let again = row && self.errors.last().is_some_and(|error| error.code == "E0108");
+            if !wrong.is_error() && !again {
                 self.errors.push(error::left_side(wrong.span));
             }
             return StmtKind::Error;
@@ -288,6 +292,30 @@ impl Context<'_> {
         }
         self.errors.push(error::item_in_body(def.name.span, def.kind.word()));
         StmtKind::Error
+    }
+
+    pub(crate) fn block_for_record(&mut self, block: Block) -> SettingValue {
+        self.forget_inside(block.span);
+        self.errors.push(error::binding_in_record(block.span));
+        SettingValue::Error(block.span)
+    }
+
+    /// Braces behind a head that is none of a definition's were read as a block for want of something better.
+    pub(crate) fn broken_item(&mut self, lo: usize) -> ItemKind {
+        if !self.begins_def(lo)
+            && let Some(error) = self.errors.pop()
+        {
+            self.forget_inside(self.span(lo, lo));
+            self.errors.push(error);
+        }
+        ItemKind::Error
+    }
+
+    /// What was read as the wrong thing is wrong once.
+    fn forget_inside(&mut self, span: Span) {
+        while self.errors.last().and_then(|error| error.span).is_some_and(|inner| inner.lo >= span.lo) {
+            self.errors.pop();
+        }
     }
 
     pub(crate) fn broken_setting(&mut self, lo: usize, hi: usize) -> Setting {

@@ -12,6 +12,9 @@ use logos::Logos;
 /// How deep brackets may nest.
 pub const MAX_NESTING: usize = 200;
 
+/// How many words a guess about what was meant looks ahead, so that time stays linear.
+const NEAR: usize = 200;
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Token {
     pub kind: TokenKind,
@@ -298,7 +301,7 @@ impl Filter<'_> {
                     _ => {}
                 }
                 next += 1;
-                if depth == 0 {
+                if depth == 0 || next > at + NEAR {
                     break;
                 }
             }
@@ -315,9 +318,11 @@ impl Filter<'_> {
             return;
         }
         let goes_on = self.last().is_some_and(TokenKind::leaves_open)
-            || word.kind.goes_on()
+            || (word.kind.goes_on() && !(word.kind == OpenBrace && self.last() == Some(CloseBrace)))
             || (word.kind == Minus && word.spaced)
-            || (word.kind == OpenParen && self.open.is_empty());
+            || (word.kind == OpenParen
+                && self.open.is_empty()
+                && matches!(self.last(), Some(Ident | CloseParen)));
         // `name =` never goes on an expression: the line before it was broken off
         let broken_off = self.begins_binding(at)
             && self.last().is_some_and(|last| last.is_binary() || matches!(last, Equals | LeftArrow));
@@ -361,7 +366,7 @@ impl Filter<'_> {
         }
         if word.column == 0 && self.begins_item(at) {
             self.close_all();
-        } else if let Some(brace) = self.innermost_brace() {
+        } else if let Some(brace) = self.open.iter().rposition(|open| open.kind == OpenBrace) {
             let declares =
                 matches!(word.kind, Param | State) && self.kind_at(at + 1).is_some_and(TokenKind::is_name);
             if self.begins_binding(at) || declares {
@@ -383,11 +388,7 @@ impl Filter<'_> {
         if self.open.len() >= MAX_NESTING {
             return self.too_deep(at);
         }
-        let kind = match (word.kind, self.last()) {
-            (OpenBrace, Some(Equals | Colon)) => OpenRecord,
-            (OpenBrace, Some(Dot)) => OpenImports,
-            (kind, _) => kind,
-        };
+        let kind = self.opener(at);
         self.emit(word, kind);
         self.open.push(Open { word: at, kind });
         if matches!(kind, OpenBrace | OpenRecord) {
@@ -395,6 +396,19 @@ impl Filter<'_> {
             self.next_statement += 1;
         }
         at + 1
+    }
+
+    /// What a bracket is at this place: a brace may open a record or a list of imports.
+    fn opener(&self, at: usize) -> TokenKind {
+        let kind = self.words[at].kind;
+        let Some(inside) = self.words.get(at + 1) else { return kind };
+        let keyed = inside.kind == CloseBrace || self.kind_at(at + 2) == Some(Colon);
+        match (kind, self.last()) {
+            (OpenBrace, Some(Colon)) => OpenRecord,
+            (OpenBrace, Some(Equals)) if keyed => OpenRecord,
+            (OpenBrace, Some(Dot)) => OpenImports,
+            _ => kind,
+        }
     }
 
     /// Passes on what closes the innermost bracket.
@@ -433,8 +447,10 @@ impl Filter<'_> {
         if brace + 1 < self.open.len() {
             // inside `(` or `[` that the same line still closes, the brace is the one too many
             let closer = self.open[self.open.len() - 1].kind.closer();
-            let rest =
-                self.words[at + 1..].iter().take_while(|next| !next.first_on_line && next.kind != OpenBrace);
+            let rest = self.words[at + 1..]
+                .iter()
+                .take(NEAR)
+                .take_while(|next| !next.first_on_line && next.kind != OpenBrace);
             if rest.map(|next| next.kind).any(|kind| kind == closer) {
                 return self.report(error::nothing_to_close(self.span(at), "}"));
             }
@@ -450,7 +466,7 @@ impl Filter<'_> {
         if let Some(partner) = partner {
             self.close_down_to(within + partner + 1);
             self.pop(word.lo, word.hi);
-        } else if self.open.len() > within {
+        } else if self.open.len() > within || self.brace_meant(at) {
             let open = self.open[self.open.len() - 1];
             self.report(error::wrong_closer(
                 self.span(at),
@@ -464,6 +480,15 @@ impl Filter<'_> {
         } else {
             self.report(error::nothing_to_close(self.span(at), self.spelling(at)));
         }
+    }
+
+    /// Whether the innermost bracket is a brace of this line that only this word can close.
+    fn brace_meant(&self, at: usize) -> bool {
+        let Some(open) = self.open.last() else { return false };
+        let same_line =
+            at - open.word < NEAR && self.words[open.word + 1..=at].iter().all(|word| !word.first_on_line);
+        let rest = self.words[at + 1..].iter().take(NEAR).take_while(|next| !next.first_on_line);
+        same_line && !self.balanced && rest.map(|next| next.kind).all(|kind| kind != CloseBrace)
     }
 
     /// Passes on a hole for a bracket that nests too deeply and all it holds.
@@ -494,11 +519,7 @@ impl Filter<'_> {
         let hi = self.words[end - 1].hi;
         if word.kind == OpenBrace {
             // where a block is due, a block stands
-            let brace = match self.last() {
-                Some(Equals | Colon) => OpenRecord,
-                Some(Dot) => OpenImports,
-                _ => OpenBrace,
-            };
+            let brace = self.opener(at);
             self.push(brace, word.lo, word.hi);
             self.push(brace.closer(), hi, hi);
         } else {

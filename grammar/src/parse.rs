@@ -81,6 +81,13 @@ impl<'s> Context<'s> {
         Some(self.docs[at].1.clone())
     }
 
+    /// Whether the token at `lo` begins a definition or a test.
+    pub(crate) fn begins_def(&self, lo: usize) -> bool {
+        let at = self.tokens.partition_point(|token| token.lo < lo);
+        let mut here = self.tokens[at..].iter().take_while(|token| token.lo == lo);
+        here.any(|token| matches!(token.kind, Fn | Layer | Model | Optimizer | Test))
+    }
+
     pub(crate) fn syntax(&mut self, recovery: ErrorRecovery<usize, TokenKind, ()>) {
         self.report_syntax(recovery.error);
     }
@@ -207,9 +214,10 @@ fn docs(source: &SourceFile, lexed: &Lexed) -> Vec<(usize, Doc)> {
 /// One mistake, one error: of each statement the first, and nothing from lines that fell out of a broken item.
 fn one_each(text: &str, lexed: &Lexed, parsed: Vec<Diagnostic>) -> Vec<Diagnostic> {
     let place = |error: &Diagnostic| error.span.map_or(0, |span| span.lo as usize);
+    let token_before =
+        |place: usize| lexed.tokens.partition_point(|token| token.lo <= place).saturating_sub(1);
     let token_at = |place: usize| {
-        let after = lexed.tokens.partition_point(|token| token.lo <= place);
-        let at = after.saturating_sub(1);
+        let at = token_before(place);
         // a place behind a line's end belongs to the line that follows
         match lexed.tokens.get(at) {
             Some(token) if matches!(token.kind, LineEnd | ItemEnd) && token.lo < place => at + 1,
@@ -235,15 +243,21 @@ fn one_each(text: &str, lexed: &Lexed, parsed: Vec<Diagnostic>) -> Vec<Diagnosti
     });
     errors.sort_by_key(|(place, rank, _)| (*place, *rank));
     let mut kept: Vec<Diagnostic> = Vec::new();
-    let mut broken: Option<usize> = None;
+    // the stretch with the last mistake, and whether it fell out of an item
+    let mut broken: Option<(usize, bool)> = None;
+    let mut last_token = None;
     for (place, _, error) in errors {
-        let chunk = chunks.of(token_at(place));
-        let fallen =
-            broken.is_some_and(|last| (last + 1..=chunk).all(|next| !chunks.like_item(next)) && chunk > last);
-        if !fallen {
+        // a bracket that closes nothing is no token: it belongs to what stands before it
+        let token = if error.code == "E0104" { token_before(place) } else { token_at(place) };
+        let chunk = chunks.of(token);
+        let fallen = broken.is_some_and(|(last, fell)| {
+            if chunk == last { fell } else { (last + 1..=chunk).all(|next| !chunks.like_item(next)) }
+        });
+        let neighbour = last_token.is_some_and(|last| token == last + 1);
+        if !fallen && !neighbour {
             kept.push(error);
         }
-        broken = Some(chunk);
+        (broken, last_token) = (Some((chunk, fallen)), Some(token));
     }
     if kept.len() > MAX_ERRORS {
         let more = kept.len() - MAX_ERRORS;
