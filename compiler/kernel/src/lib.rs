@@ -8,6 +8,7 @@ mod build;
 mod dtype;
 mod expr;
 mod form;
+pub mod interp;
 mod kernel;
 mod plan;
 mod stmt;
