@@ -38,6 +38,8 @@ pub(crate) struct Word {
     pub hi: usize,
     pub first_on_line: bool,
     column: usize,
+    /// The column where its line begins.
+    indent: usize,
     spaced: bool,
 }
 
@@ -69,6 +71,7 @@ pub(crate) fn lex(text: &str, file: FileId) -> Lexed {
         open: Vec::new(),
         statement: vec![0],
         next_statement: 1,
+        suspect: None,
         told: None,
     };
     let mut at = 0;
@@ -84,7 +87,7 @@ pub(crate) fn lex(text: &str, file: FileId) -> Lexed {
 
 /// The first pass: words, comments, and what is neither.
 fn cut(text: &str, file: FileId, lexed: &mut Lexed) {
-    let (mut first, mut line) = (true, 0);
+    let (mut first, mut line, mut indent) = (true, 0, 0);
     let mut unknown: Option<(usize, usize)> = None;
     for (result, range) in TokenKind::lexer(text).spanned() {
         let (lo, hi) = (range.start, range.end);
@@ -119,7 +122,10 @@ fn cut(text: &str, file: FileId, lexed: &mut Lexed) {
             _ => {}
         }
         let spaced = text[hi..].starts_with([' ', '\t', '\r', '\n']);
-        lexed.words.push(Word { kind, lo, hi, first_on_line: first, column: lo - line, spaced });
+        if first {
+            indent = lo - line;
+        }
+        lexed.words.push(Word { kind, lo, hi, first_on_line: first, column: lo - line, indent, spaced });
         first = false;
     }
     report_unknown(text, file, unknown, lexed);
@@ -162,6 +168,8 @@ struct Filter<'a> {
     /// The statements that the place is inside of, innermost last.
     statement: Vec<u32>,
     next_statement: u32,
+    /// A brace whose `}` stands under another line than its own: where one was probably forgotten.
+    suspect: Option<usize>,
     /// The statement in which brackets were last reported: once is enough.
     told: Option<u32>,
 }
@@ -427,7 +435,8 @@ impl Filter<'_> {
     /// Closes what the source leaves open, until only `keep` brackets are; the outermost of them is reported.
     fn close_down_to(&mut self, keep: usize) {
         let Some(outermost) = self.open.get(keep).copied() else { return };
-        let error = error::not_closed(self.span(outermost.word), self.spelling(outermost.word));
+        let missing = self.suspect.take().unwrap_or(outermost.word);
+        let error = error::not_closed(self.span(missing), self.spelling(missing));
         while self.open.len() > keep {
             let end = self.out.tokens.last().map_or(0, |token| token.hi);
             self.pop(end, end);
@@ -455,6 +464,10 @@ impl Filter<'_> {
                 return self.report(error::nothing_to_close(self.span(at), "}"));
             }
             self.close_down_to(brace + 1);
+        }
+        let open = self.open[brace].word;
+        if word.first_on_line && self.words[open].indent != word.column {
+            self.suspect.get_or_insert(open);
         }
         self.pop(word.lo, word.hi);
     }

@@ -8,8 +8,10 @@ mod error;
 mod form;
 mod lex;
 mod parse;
+mod print;
 mod token;
 
 pub use lex::MAX_NESTING;
 pub use parse::{parse, tokens};
+pub use print::format;
 pub use token::{CONSTANTS, POSITIONAL, RESERVED, TokenKind};

@@ -225,6 +225,7 @@ fn one_each(text: &str, lexed: &Lexed, parsed: Vec<Diagnostic>) -> Vec<Diagnosti
         }
     };
     let chunks = Chunks::new(text, lexed);
+    let lines: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
     let lexical = lexed.errors.len();
     let mut errors: Vec<(usize, usize, Diagnostic)> = lexed
         .errors
@@ -235,7 +236,11 @@ fn one_each(text: &str, lexed: &Lexed, parsed: Vec<Diagnostic>) -> Vec<Diagnosti
         .map(|(order, error)| (place(&error), usize::from(order >= lexical), error))
         .collect();
     let mut statements: BTreeSet<u32> = BTreeSet::new();
-    // what is wrong with letters and brackets is the cause of what the grammar says
+    // what is wrong with letters and brackets is the cause of what else is wrong on its line
+    let line_of = |place: usize| lines.partition_point(|&start| start < place);
+    let mut lexical_lines = BTreeSet::new();
+    errors.retain(|(place, rank, _)| *rank == 1 || lexical_lines.insert(line_of(*place)));
+    errors.retain(|(place, rank, _)| *rank == 0 || !lexical_lines.contains(&line_of(*place)));
     errors.sort_by_key(|(place, rank, _)| (*rank, *place));
     errors.retain(|(place, rank, _)| {
         let statement = lexed.statements.get(token_at(*place)).copied().unwrap_or(u32::MAX);

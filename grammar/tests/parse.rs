@@ -178,7 +178,7 @@ fn one_error_a_mistake() {
     );
     wrong(
         "model A(x: f32[n]) -> (y: f32[n]) {\n    if c {\n        y = x\n    z = 3\n}\nmodel B(x: f32[n]) -> (y: f32[n]) {\n    y = = x\n}\n",
-        &[(1, "E0104"), (7, "E0106")],
+        &[(2, "E0104"), (7, "E0106")],
     );
     wrong(
         "model A(x: f32[n]) -> (y: f32[n]) {\n    y = x }\n    z = x\n    w = 1\n}\nmodel B(x: f32[n]) -> (y: f32[n]) { y = = x }\n",
