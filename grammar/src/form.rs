@@ -267,7 +267,8 @@ impl Context<'_> {
         message: Option<Expr>,
     ) -> StmtKind {
         if let ExprKind::Binary { op: BinaryOp::Near, op_span, .. } = &condition.kind {
-            self.nears.retain(|near| near != op_span);
+            // the outermost operator of the statement was read last
+            self.nears.pop_if(|near| near == op_span);
         } else if let Some(within) = &within {
             self.errors.push(error::stray_within(within.span));
         }

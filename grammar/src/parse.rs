@@ -11,7 +11,14 @@ use lalrpop_util::{ErrorRecovery, ParseError, lalrpop_mod};
 use std::collections::BTreeSet;
 
 lalrpop_mod!(
-    #[allow(clippy::all, clippy::pedantic, unused, reason = "generated")]
+    #[allow(
+        clippy::all,
+        clippy::pedantic,
+        clippy::allow_attributes_without_reason,
+        clippy::unwrap_used,
+        unused,
+        reason = "generated"
+    )]
     model
 );
 

@@ -25,6 +25,7 @@ pub fn format(source: &SourceFile) -> Result<std::string::String, Vec<Diagnostic
         open: Vec::new(),
         last_end: 0,
         last: None,
+        head: None,
     };
     printer.print(&lexed);
     Ok(printer.finish())
@@ -65,6 +66,8 @@ struct Printer<'a> {
     /// Where the last token or comment ends in the source.
     last_end: usize,
     last: Option<Last>,
+    /// The line on which the item begins, until an `=` of its own: where the body of a longer head belongs.
+    head: Option<usize>,
 }
 
 impl Printer<'_> {
@@ -133,10 +136,17 @@ impl Printer<'_> {
         } else if self.space_before(kind, closing.as_ref()) {
             self.current().text.push(' ');
         }
-        if matches!(kind, Equals | LeftArrow) && self.binds(at) {
-            let column = self.column(token.lo);
+        if matches!(kind, Equals | LeftArrow)
+            && self.binds(at)
+            && let Some(column) = self.column(token.lo)
+        {
             let line = self.current();
             line.binding.get_or_insert((line.text.trim_end().chars().count(), column));
+        }
+        if self.last.is_none_or(|last| last.kind == ItemEnd) {
+            self.head = Some(self.lines.len().saturating_sub(1));
+        } else if kind == Equals && self.open.is_empty() {
+            self.head = None;
         }
         let spelling = &self.text[token.lo..token.hi];
         self.current().text.push_str(spelling);
@@ -144,14 +154,16 @@ impl Printer<'_> {
         if kind.is_open() {
             let inner = &self.text[token.hi..self.tokens[partner].lo];
             let broken = match kind {
-                OpenBrace | OpenRecord => inner.contains('\n') && partner > at + 1 || inner.contains("//"),
+                OpenBrace | OpenRecord => inner.contains('\n') && (partner > at + 1 || inner.contains("//")),
                 _ => {
                     let before = &inner[..inner.len() - inner.trim_start().len()];
                     before.contains('\n') || self.comment_follows(token.hi)
                 }
             };
             let reduction = self.last.is_some_and(|last| last.kind == Reduction);
-            self.open.push(Open { kind, line: self.lines.len() - 1, broken, reduction });
+            let body = if kind == OpenBrace && self.open.is_empty() { self.head } else { None };
+            let line = body.unwrap_or(self.lines.len() - 1);
+            self.open.push(Open { kind, line, broken, reduction });
         }
         let operand = kind.ends_operand() && !closing.is_some_and(|open| open.reduction)
             || matches!(kind, CloseRecord | CloseImports);
@@ -201,7 +213,7 @@ impl Printer<'_> {
     /// A comma before a closing bracket on the same line says nothing.
     fn is_idle_comma(&self, at: usize, comment: Option<&Comment>) -> bool {
         let Some(close) = self.tokens.get(at + 1).filter(|next| next.kind.is_close()) else { return false };
-        !comment.is_some_and(|comment| comment.lo < close.lo) && !self.innermost_broken()
+        comment.is_none_or(|comment| comment.lo >= close.lo) && !self.innermost_broken()
     }
 
     // ---- lines
@@ -313,9 +325,14 @@ impl Printer<'_> {
         })
     }
 
-    fn column(&self, at: usize) -> usize {
-        let start = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-        self.text[start..at].chars().count()
+    /// The column in the source; none far to the right, where nothing is aligned.
+    fn column(&self, at: usize) -> Option<usize> {
+        let from = at.saturating_sub(1000);
+        match self.text.as_bytes()[from..at].iter().rposition(|byte| *byte == b'\n') {
+            Some(newline) => Some(self.text[from + newline + 1..at].chars().count()),
+            None if from == 0 => Some(self.text[..at].chars().count()),
+            None => None,
+        }
     }
 
     /// In a run of lines whose signs stand in one column, they stand in one column again.

@@ -1,5 +1,7 @@
 //! Whatever the text: no panic, and few errors for one mistake.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use base::{FileId, SourceFile};
 
 fn source(text: &str) -> SourceFile {

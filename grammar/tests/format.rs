@@ -1,5 +1,7 @@
 //! The canonical form keeps the tree and the comments, and is its own canonical form.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use base::{FileId, SourceFile};
 use grammar::ast;
 
@@ -80,11 +82,7 @@ fn f(x: float[..s, n]) -> float[..s] = -x[:, 0, 2:8] ^ -2 * sum[k] w[k] + g(0..3
 layer l(a: dim)(x: float[n]) {
     h: float[n] = x |> f |> repeat(2) as b { g }(1)
 
-    if a { h } else {
-        y = 1
-        z = [1, 2]
-        -z
-    }
+    if a { h } else { y = 1; z = [1, 2]; -z }
 }
 
 train T {
@@ -122,6 +120,19 @@ model M(
         |> g(
             1,
         )
+        |> repeat(2) as b {
+            f
+        }
+}
+
+layer l(a: dim)
+    (x: f32[n]) -> f32[n] {
+    a = if x {
+        1
+    } else {
+        2
+    }
+    a * x
 }
 ";
     assert_eq!(round(text), text);

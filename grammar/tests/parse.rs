@@ -1,5 +1,7 @@
 //! What parses and as what, what does not and what is said about it.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
 use base::{FileId, SourceFile};
 use grammar::ast;
 
@@ -298,9 +300,21 @@ fn depth_is_bounded() {
         let last = if flat.starts_with('x') { "f" } else { "{ x }" };
         tree(&format!("fn f(x) = {}{last}\n", flat.repeat(20_000)));
     }
+    tree(&format!("fn f(x) = {}x\n", "x + ".repeat(480)));
     for (open, close) in [("(", ")"), ("-", ""), ("f(", ")"), ("x ^ ", ""), ("if c { ", " } else { x }")] {
         tree(&format!("fn f(x) = {}x{}\n", open.repeat(150), close.repeat(150)));
     }
+}
+
+#[test]
+fn many_mistakes_are_counted() {
+    let text = format!(
+        "fn f(x) {{\n{}    x\n}}\n",
+        "    y = = x\n    )\n    assert a ~= b\n    z = a ~= b\n".repeat(20_000)
+    );
+    let (_, errors) = grammar::parse(&source(&text));
+    assert_eq!(errors.len(), 101);
+    assert_eq!(errors[100].message, "and 59900 more mistakes that are not shown");
 }
 
 #[test]

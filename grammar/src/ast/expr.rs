@@ -151,6 +151,10 @@ pub struct Subscript {
 }
 
 #[derive(Clone, PartialEq, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "subscripts are few, and matching on them without boxes is simpler"
+)]
 pub enum SubscriptKind {
     At(Expr),
     /// `start:end:step`, each of which may be missing.
