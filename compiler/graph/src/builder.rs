@@ -1,5 +1,7 @@
 //! Adds nodes to a function. The only way nodes come into being: types are inferred here, faults come back as values.
 
+mod nodes;
+
 use crate::{DType, FuncId, Function, Module, Node, NodeId, Op, Type, rules::Fault};
 use base::Span;
 use shape::Facts;

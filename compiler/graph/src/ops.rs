@@ -7,57 +7,10 @@ use crate::{
 use kernel::{Expr, Form};
 use shape::{Dim, Facts};
 
-/// Stands in an operator's file for the rules that are not written yet.
-macro_rules! rules_follow {
-    () => {
-        fn vjp(
-            &self,
-            _: &mut crate::Builder<'_>,
-            _: &[crate::NodeId],
-            _: crate::NodeId,
-            _: crate::NodeId,
-        ) -> Vec<crate::Grad> {
-            panic!("internal: rule not written")
-        }
-        fn jvp(
-            &self,
-            _: &mut crate::Builder<'_>,
-            _: &[crate::NodeId],
-            _: crate::NodeId,
-            _: &[Option<crate::NodeId>],
-        ) -> Result<Option<crate::NodeId>, &'static str> {
-            panic!("internal: rule not written")
-        }
-        fn batch(
-            &self,
-            _: &mut crate::Builder<'_>,
-            _: &[crate::NodeId],
-            _: &[bool],
-            _: &shape::Dim,
-        ) -> Result<crate::NodeId, Box<Fault>> {
-            panic!("internal: rule not written")
-        }
-        fn eval(
-            &self,
-            _: &[&crate::Array],
-            _: &Type,
-            _: &dyn Fn(&shape::Dim) -> Result<i64, crate::EvalError>,
-        ) -> Result<crate::Array, crate::EvalError> {
-            panic!("internal: rule not written")
-        }
-        fn form(&self, _: &[&Type], _: &Type) -> Option<kernel::Form> {
-            panic!("internal: rule not written")
-        }
-        fn element(&self, _: &mut crate::ElementCx<'_>, _: &[kernel::Expr]) -> kernel::Expr {
-            panic!("internal: rule not written")
-        }
-        fn samples() -> Vec<crate::Sample> {
-            panic!("internal: rule not written")
-        }
-    };
-}
-
+mod batching;
+mod evaluation;
 mod operands;
+mod sampling;
 
 macro_rules! ops {
     ($($(#[$doc:meta])* $file:ident :: $name:ident = $text:literal,)*) => {
@@ -167,6 +120,7 @@ ops! {
 
 pub use call::bind;
 pub use contract::Subscript;
+pub use gather::Bound;
 pub use random::Distribution;
 
 impl Op {
@@ -180,6 +134,15 @@ impl Op {
         match self {
             Op::Call(call) => call.infer_call(module, facts, inputs),
             op => op.infer(facts, inputs),
+        }
+    }
+
+    /// What the values of an index operand must keep to.
+    pub fn bound(&self, inputs: &[&Type]) -> Option<Bound> {
+        match self {
+            Op::Gather(gather) => Some(gather.bound(inputs)),
+            Op::ScatterAdd(scatter) => Some(scatter.bound(inputs)),
+            _ => None,
         }
     }
 

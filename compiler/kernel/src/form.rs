@@ -40,6 +40,10 @@ pub trait Reader {
     fn read(&mut self, operand: usize, index: &[Expr]) -> Expr;
     /// The same where `condition` holds; zero, and nothing touched in memory, where it does not.
     fn read_where(&mut self, condition: Expr, operand: usize, index: &[Expr]) -> Expr;
+    /// The same value under a name, for values that an element function uses several times.
+    fn bind(&mut self, value: Expr) -> Expr {
+        value
+    }
     fn dtype(&self, operand: usize) -> DType;
     /// The operand's shape.
     fn shape(&self, operand: usize) -> &[Dim];

@@ -1,7 +1,12 @@
 //! Another function of the module.
 
+use super::evaluation::{THROUGH_CALLEE, no_element};
 use super::operands::equal;
-use crate::{Fault, FuncId, Function, Module, Operator, Type};
+use crate::{
+    Array, Builder, ElementCx, EvalError, Fault, FuncId, Function, Grad, Module, NodeId, Operator, Sample,
+    Type,
+};
+use kernel::{Expr, Form};
 use shape::{Dim, Facts, Symbol};
 use std::collections::BTreeMap;
 
@@ -15,14 +20,60 @@ impl Operator for Call {
         Err(Fault::attribute("the types of a call come from the function it names").into())
     }
 
-    rules_follow!();
+    fn vjp(&self, _: &mut Builder<'_>, inputs: &[NodeId], _: NodeId, _: NodeId) -> Vec<Grad> {
+        vec![Grad::None(THROUGH_CALLEE); inputs.len()]
+    }
+
+    fn jvp(
+        &self,
+        _: &mut Builder<'_>,
+        _: &[NodeId],
+        _: NodeId,
+        _: &[Option<NodeId>],
+    ) -> Result<Option<NodeId>, &'static str> {
+        Err(THROUGH_CALLEE)
+    }
+
+    fn batch(&self, _: &mut Builder<'_>, _: &[NodeId], _: &[bool], _: &Dim) -> Result<NodeId, Box<Fault>> {
+        Err(Fault::attribute("a call is batched through the function it names").into())
+    }
+
+    fn eval(
+        &self,
+        _: &[&Array],
+        _: &Type,
+        _: &dyn Fn(&Dim) -> Result<i64, EvalError>,
+    ) -> Result<Array, EvalError> {
+        Err(EvalError("a call runs the function it names".into()))
+    }
+
+    fn form(&self, _: &[&Type], _: &Type) -> Option<Form> {
+        None
+    }
+
+    fn element(&self, _: &mut ElementCx<'_>, _: &[Expr]) -> Expr {
+        no_element("call")
+    }
+
+    fn samples() -> Vec<Sample> {
+        Vec::new()
+    }
 }
 
 impl Call {
     /// Types of the results: those of the callee, in the dimensions of the caller.
-    pub fn infer_call(&self, module: &Module, facts: &Facts, inputs: &[&Type]) -> Result<Vec<Type>, Box<Fault>> {
+    pub fn infer_call(
+        &self,
+        module: &Module,
+        facts: &Facts,
+        inputs: &[&Type],
+    ) -> Result<Vec<Type>, Box<Fault>> {
         let Some(callee) = module.functions.get(self.callee) else {
-            return Err(Fault::attribute(format!("a call of function {:?}, which does not exist", self.callee)).into());
+            return Err(Fault::attribute(format!(
+                "a call of function {:?}, which does not exist",
+                self.callee
+            ))
+            .into());
         };
         let dims = bind(callee, facts, inputs)?;
         let result = |id| {
@@ -36,7 +87,8 @@ impl Call {
 /// The callee's dimension variables in terms of the caller's, solved from the operands' types; checks that these fit.
 pub fn bind(callee: &Function, facts: &Facts, inputs: &[&Type]) -> Result<BTreeMap<Symbol, Dim>, Box<Fault>> {
     if callee.params.len() != inputs.len() {
-        let message = format!("`{}` takes {} operands, but got {}", callee.name, callee.params.len(), inputs.len());
+        let message =
+            format!("`{}` takes {} operands, but got {}", callee.name, callee.params.len(), inputs.len());
         return Err(Fault::attribute(message).into());
     }
     // Both sides may use one name for two dimensions, so the callee's are renamed while solving.
@@ -46,7 +98,8 @@ pub fn bind(callee: &Function, facts: &Facts, inputs: &[&Type]) -> Result<BTreeM
         .flat_map(|param| param.ty.shape.iter().flat_map(Dim::symbols))
         .map(|symbol| (symbol.clone(), Symbol::new(format!("{symbol}'").as_str())))
         .collect();
-    let rename: BTreeMap<Symbol, Dim> = renamed.iter().map(|(from, to)| (from.clone(), Dim::from(to))).collect();
+    let rename: BTreeMap<Symbol, Dim> =
+        renamed.iter().map(|(from, to)| (from.clone(), Dim::from(to))).collect();
     let mut solved: BTreeMap<Symbol, Dim> = BTreeMap::new();
     let mut pairs = Vec::new();
     for (operand, (param, ty)) in callee.params.iter().zip(inputs).enumerate() {
@@ -60,8 +113,10 @@ pub fn bind(callee: &Function, facts: &Facts, inputs: &[&Type]) -> Result<BTreeM
     for _ in 0..=renamed.len() {
         for (pattern, value) in &pairs {
             let pattern = pattern.substitute(&solved);
-            let unknown: Vec<&Symbol> =
-                renamed.values().filter(|symbol| !solved.contains_key(*symbol) && pattern.symbols().contains(*symbol)).collect();
+            let unknown: Vec<&Symbol> = renamed
+                .values()
+                .filter(|symbol| !solved.contains_key(*symbol) && pattern.symbols().contains(*symbol))
+                .collect();
             if let [unknown] = unknown.as_slice()
                 && let Some(solution) = shape::solve(&pattern, unknown, value, facts)
             {

@@ -2,8 +2,13 @@
 //! Each listed axis of extent n becomes `div(n − dilation·(size − 1) − 1, stride) + 1`; the window axes are appended
 //! at the end, in the order listed. Pooling is a reduction over them.
 
+use super::Fold;
+use super::batching::stretched;
+use super::evaluation::{NOT_FLOAT, each, map_form};
 use super::operands::{at_least, axis_in_range, representable, take};
-use crate::{Fault, Operator, Type};
+use super::sampling::{floats, smooth};
+use crate::{Array, Builder, ElementCx, EvalError, Fault, Grad, NodeId, Operator, Sample, Type};
+use kernel::{Expr, Form};
 use shape::{Dim, Facts};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -31,7 +36,10 @@ impl Operator for Window {
                 return Err(Fault::shapes(message)
                     .label(0, format!("axis {axis} of {x} has size {size}"))
                     .dims([size])
-                    .help(format!("state the least size: `require {size} >= {}`", reach(self.size[k], self.dilation[k])))
+                    .help(format!(
+                        "state the least size: `require {size} >= {}`",
+                        reach(self.size[k], self.dilation[k])
+                    ))
                     .into());
             }
             shape.0[*axis] = count;
@@ -41,16 +49,96 @@ impl Operator for Window {
         Ok(vec![Type::new(x.dtype, shape)])
     }
 
-    rules_follow!();
+    fn vjp(&self, b: &mut Builder<'_>, inputs: &[NodeId], _: NodeId, dout: NodeId) -> Vec<Grad> {
+        if !b.dtype(dout).is_float() {
+            return vec![Grad::None(NOT_FLOAT)];
+        }
+        let extents = self.axes.iter().map(|axis| b.ty(inputs[0]).shape[*axis].clone()).collect();
+        let fold = Fold {
+            axes: self.axes.clone(),
+            size: self.size.clone(),
+            stride: self.stride.clone(),
+            dilation: self.dilation.clone(),
+            extents,
+        };
+        vec![Grad::Value(b.add(fold.into(), &[dout]))]
+    }
+
+    fn jvp(
+        &self,
+        b: &mut Builder<'_>,
+        _: &[NodeId],
+        _: NodeId,
+        tangents: &[Option<NodeId>],
+    ) -> Result<Option<NodeId>, &'static str> {
+        Ok(tangents[0].map(|tangent| b.add(self.clone().into(), &[tangent])))
+    }
+
+    fn batch(
+        &self,
+        b: &mut Builder<'_>,
+        inputs: &[NodeId],
+        batched: &[bool],
+        size: &Dim,
+    ) -> Result<NodeId, Box<Fault>> {
+        let x = stretched(b, inputs[0], batched[0], size);
+        let axes = self.axes.iter().map(|axis| axis + 1).collect();
+        b.try_add(Window { axes, ..self.clone() }.into(), &[x])
+    }
+
+    fn eval(
+        &self,
+        inputs: &[&Array],
+        output: &Type,
+        _: &dyn Fn(&Dim) -> Result<i64, EvalError>,
+    ) -> Result<Array, EvalError> {
+        each(output, |index| {
+            let (places, within) = index.split_at(index.len() - self.axes.len());
+            let mut source = places.to_vec();
+            for (k, axis) in self.axes.iter().enumerate() {
+                source[*axis] =
+                    self.stride[k] as usize * places[*axis] + self.dilation[k] as usize * within[k];
+            }
+            inputs[0].at(&source)
+        })
+    }
+
+    fn form(&self, _: &[&Type], _: &Type) -> Option<Form> {
+        map_form()
+    }
+
+    fn element(&self, cx: &mut ElementCx<'_>, index: &[Expr]) -> Expr {
+        let (places, within) = index.split_at(index.len() - self.axes.len());
+        let mut source = places.to_vec();
+        for (k, axis) in self.axes.iter().enumerate() {
+            let start = places[*axis].clone().mul(Expr::int(self.stride[k]));
+            source[*axis] = start.add(within[k].clone().mul(Expr::int(self.dilation[k])));
+        }
+        cx.reader.read(0, &source)
+    }
+
+    fn samples() -> Vec<Sample> {
+        window_samples()
+            .into_iter()
+            .map(|(shape, window)| smooth(window, vec![floats(&shape, 1)], 0.0))
+            .collect()
+    }
 }
 
 /// One size, stride and dilation an axis, all positive and small enough to compute with; each axis once.
-pub(super) fn check_attributes(name: &str, axes: &[usize], attributes: [&[i64]; 3]) -> Result<(), Box<Fault>> {
+pub(super) fn check_attributes(
+    name: &str,
+    axes: &[usize],
+    attributes: [&[i64]; 3],
+) -> Result<(), Box<Fault>> {
     if attributes.iter().any(|list| list.len() != axes.len()) {
         return Err(Fault::attribute(format!("`{name}` needs one size, stride and dilation an axis")).into());
     }
     if let Some(value) = attributes.iter().copied().flatten().find(|value| !(1..1 << 31).contains(*value)) {
-        return Err(Fault::attribute(format!("`{name}` needs positive sizes, strides and dilations, not {value}")).into());
+        return Err(Fault::attribute(format!(
+            "`{name}` needs positive sizes, strides and dilations, not {value}"
+        ))
+        .into());
     }
     if axes.iter().enumerate().any(|(k, axis)| axes[..k].contains(axis)) {
         return Err(Fault::axes(format!("`{name}` names an axis twice")).into());
@@ -66,4 +154,27 @@ pub(super) fn count(extent: &Dim, size: i64, stride: i64, dilation: i64) -> Dim 
 /// Elements from a window's first to its last.
 pub(super) fn reach(size: i64, dilation: i64) -> i64 {
     dilation.saturating_mul(size - 1).saturating_add(1)
+}
+
+/// Operand shapes and windows that fit them: 1-d and 2-d, overlapping or not, with rests, dilated.
+pub(super) fn window_samples() -> Vec<(Vec<usize>, Window)> {
+    let window = |shape: &[usize], axes: &[usize], size: &[i64], stride: &[i64], dilation: &[i64]| {
+        let window = Window {
+            axes: axes.to_vec(),
+            size: size.to_vec(),
+            stride: stride.to_vec(),
+            dilation: dilation.to_vec(),
+        };
+        (shape.to_vec(), window)
+    };
+    vec![
+        window(&[5], &[0], &[1], &[1], &[1]),
+        window(&[7], &[0], &[3], &[1], &[1]),
+        window(&[7], &[0], &[2], &[2], &[1]),
+        window(&[8], &[0], &[2], &[3], &[3]),
+        window(&[2], &[0], &[3], &[1], &[1]),
+        window(&[2, 3, 8, 8], &[2, 3], &[2, 2], &[2, 2], &[1, 1]),
+        window(&[2, 7, 9], &[1, 2], &[3, 2], &[2, 1], &[1, 2]),
+        window(&[5, 6, 2], &[1, 0], &[2, 3], &[1, 2], &[1, 1]),
+    ]
 }
