@@ -1,1 +1,38 @@
-//! placeholder
+//! Stage: runtime, the outermost: trains, measures and predicts with compiled code.
+//! Input: a [`exec::Program`] with the entries `init`, `step`, `eval`, `eval_finish`, `run` and `fit`, a
+//! [`data::Dataset`], and a [`Spec`].
+//! Output: a run directory (config, log, checkpoints, report), [`Evaluation`]s, predictions.
+//! Invariants: arguments and results are matched by role and name; equal inputs give equal bits, whether or not a run
+//! was interrupted and resumed; files appear whole or not at all.
+//!
+//! The entries: `init(seed)` gives all weights, states and optimiser states. `step(fields, parameters, seed, step,
+//! total_steps, epoch)` gives the loss, the parameters' new values under their own names, and measured scalars (`lr` for
+//! one); `step` and `epoch` count from 0. `eval(fields, weights, states, seed)` gives accumulators: `NAME.sum` is added up
+//! over the batches in f64, `NAME.keep` is concatenated. `eval_finish` takes accumulators by name and gives the loss and
+//! the metrics; a metric `M` that it leaves out is the ROC AUC of `M.scores.keep` and `M.labels.keep`. `fit(fields,
+//! weights, states)` gives the moments that [`Fit`] describes. `run(fields, weights, states)` gives outputs.
+
+mod auc;
+mod checkpoint;
+mod context;
+mod evaluate;
+mod feed;
+mod fit;
+mod log;
+mod parameters;
+mod predict;
+mod report;
+mod spec;
+mod step;
+mod trainer;
+
+pub use auc::roc_auc;
+pub use checkpoint::{Checkpoint, Description, Progress, Record};
+pub use context::{Context, SplitName};
+pub use evaluate::{Evaluation, evaluate};
+pub use log::{Line, parse_lines};
+pub use parameters::Parameters;
+pub use predict::predict;
+pub use report::report;
+pub use spec::{CheckpointPolicy, Direction, EarlyStop, Every, Fit, Length, Metric, Spec};
+pub use trainer::{Outcome, RunOptions, train, write_report};

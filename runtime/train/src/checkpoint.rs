@@ -1,0 +1,368 @@
+//! The file that training can go on from: parameters, and beside them everything else that decides the next step.
+
+use crate::Parameters;
+use base::Diagnostic;
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+use tensor::{Fnv64, Limits, Tensor, safetensors::Weights};
+
+/// Grows when a field changes its meaning.
+const FORMAT: u32 = 1;
+
+/// Keys of the file's metadata: the description as JSON, and a fingerprint of it and of all tensors.
+const DESCRIPTION_KEY: &str = "dlc";
+const HASH_KEY: &str = "fnv64";
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Checkpoint {
+    pub description: Description,
+    pub parameters: Parameters,
+}
+
+/// Everything of a checkpoint but its tensors.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Description {
+    pub format: u32,
+    /// The version of `dlc` that wrote it.
+    pub version: String,
+    pub model: String,
+    pub source_hash: String,
+    pub data_hash: String,
+    /// Effective configuration.
+    pub config: String,
+    /// Keys every permutation and random draw.
+    pub seed: u64,
+    pub progress: Progress,
+    /// For each field of texts, the text that each number stands for.
+    pub tables: BTreeMap<String, Vec<String>>,
+}
+
+/// Where a run stands.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// Updates done.
+    pub step: u64,
+    /// Epochs completed.
+    pub epoch: u64,
+    /// Rows of the epoch after these that were already used.
+    pub position: usize,
+    /// The step of the latest evaluation.
+    pub evaluated_at: Option<u64>,
+    pub best: Record,
+    pub early_stop: Record,
+    /// Early stopping has ended the run.
+    pub stopped: bool,
+    /// Time spent training, all sessions together.
+    pub seconds: f64,
+    /// Losses since the last line in the log.
+    pub window_loss: f64,
+    pub window_steps: u64,
+}
+
+/// The best value of something measured at each evaluation.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Record {
+    pub value: Option<f64>,
+    pub step: u64,
+    /// Evaluations since then.
+    pub since: u64,
+}
+
+impl Checkpoint {
+    pub fn write(&self, path: &Path) -> Result<(), Diagnostic> {
+        write(path, &self.description, &self.parameters)
+    }
+
+    /// Reads a checkpoint; any damage to it is an error.
+    pub fn read(path: &Path) -> Result<Checkpoint, Diagnostic> {
+        let weights = Weights::read(path, &Limits::default())?;
+        let shown = path.display();
+        let text = weights.metadata.get(DESCRIPTION_KEY).ok_or_else(|| {
+            Diagnostic::error(
+                "E0706",
+                format!("`{shown}` holds weights, but is no checkpoint of a training run"),
+            )
+        })?;
+        if weights.metadata.get(HASH_KEY) != Some(&fingerprint(text, &weights.tensors)) {
+            return Err(Diagnostic::error(
+                "E0707",
+                format!("`{shown}` is damaged: its content does not fit its checksum"),
+            ));
+        }
+        let unusable =
+            |fault: String| Diagnostic::error("E0706", format!("`{shown}` is not usable: {fault}"));
+        // The format first: a later one may have any other fields.
+        let value: serde_json::Value =
+            serde_json::from_str(text).map_err(|fault| unusable(fault.to_string()))?;
+        if value["format"] != FORMAT {
+            return Err(unusable(format!("its format is {}, this version reads {FORMAT}", value["format"])));
+        }
+        let description = serde_json::from_value(value).map_err(|fault| unusable(fault.to_string()))?;
+        Ok(Checkpoint { description, parameters: Parameters::from_weights(weights) })
+    }
+}
+
+impl Description {
+    pub(crate) const FORMAT: u32 = FORMAT;
+}
+
+impl Record {
+    /// Takes an evaluation's value in; whether it is the best so far.
+    pub(crate) fn observe(&mut self, value: f64, direction: crate::Direction, step: u64) -> bool {
+        let improved = direction.improves(value, self.value);
+        *self = if improved {
+            Record { value: Some(value), step, since: 0 }
+        } else {
+            Record { since: self.since + 1, ..*self }
+        };
+        improved
+    }
+}
+
+fn write(path: &Path, description: &Description, parameters: &Parameters) -> Result<(), Diagnostic> {
+    let description = serde_json::to_string(description)
+        .map_err(|fault| Diagnostic::error("E0708", format!("the run's state is not storable: {fault}")))?;
+    let tensors = parameters.to_map();
+    let hash = fingerprint(&description, &tensors);
+    let metadata = BTreeMap::from([(DESCRIPTION_KEY.to_string(), description), (HASH_KEY.to_string(), hash)]);
+    Weights { tensors, metadata }.write(path)
+}
+
+/// A hash of names, dtypes, shapes and bytes, so that no changed bit goes unseen.
+fn fingerprint(description: &str, tensors: &BTreeMap<String, Tensor>) -> String {
+    let mut hash = Fnv64::new().text(description);
+    for (name, tensor) in tensors {
+        hash = hash.text(name).text(tensor.dtype().name()).number(tensor.rank() as u64);
+        hash = tensor.shape().iter().fold(hash, |hash, size| hash.number(*size as u64));
+        hash = hash.bytes(&tensor.to_little_endian());
+    }
+    format!("{:016x}", hash.finish())
+}
+
+/// The checkpoints of one run: `step-NNNNNNNN.safetensors`, and `last` and `best` under their own names.
+pub(crate) struct Store {
+    folder: PathBuf,
+    keep: usize,
+}
+
+impl Store {
+    pub fn new(folder: PathBuf, keep: usize) -> Store {
+        Store { folder, keep }
+    }
+
+    pub fn last(&self) -> PathBuf {
+        self.folder.join("last.safetensors")
+    }
+
+    pub fn best(&self) -> PathBuf {
+        self.folder.join("best.safetensors")
+    }
+
+    /// Writes the checkpoint, then forgets what the policy does not keep.
+    pub fn save(
+        &self,
+        description: &Description,
+        parameters: &Parameters,
+        is_best: bool,
+    ) -> Result<(), Diagnostic> {
+        let file = self.folder.join(format!("step-{:08}.safetensors", description.progress.step));
+        write(&file, description, parameters)?;
+        self.name(&file, &self.last())?;
+        if is_best {
+            self.name(&file, &self.best())?;
+        }
+        let numbered = self.numbered()?;
+        for (_, old) in numbered.iter().rev().skip(self.keep) {
+            remove(old)?;
+        }
+        Ok(())
+    }
+
+    /// The newest checkpoint that is whole, and a warning for each damaged one that is newer.
+    pub fn newest(&self) -> Result<(Checkpoint, Vec<Diagnostic>), Diagnostic> {
+        let mut warnings = Vec::new();
+        let numbered = self.numbered()?.into_iter().rev().map(|(_, file)| file);
+        for file in std::iter::once(self.last()).chain(numbered).chain([self.best()]) {
+            if !file.exists() {
+                continue;
+            }
+            match Checkpoint::read(&file) {
+                Ok(checkpoint) => return Ok((checkpoint, warnings)),
+                Err(fault) => warnings.push(Diagnostic {
+                    severity: base::Severity::Warning,
+                    ..fault.note("an older checkpoint is used instead")
+                }),
+            }
+        }
+        let fault =
+            Diagnostic::error("E0706", format!("`{}` holds no usable checkpoint", self.folder.display()));
+        Err(warnings.into_iter().fold(fault, |fault, warning| fault.note(warning.message)))
+    }
+
+    /// Drops the numbered checkpoints after `step`: a run that resumes before them writes its own.
+    pub fn forget_after(&self, step: u64) -> Result<(), Diagnostic> {
+        self.numbered()?.iter().filter(|(number, _)| *number > step).try_for_each(|(_, file)| remove(file))
+    }
+
+    fn numbered(&self) -> Result<Vec<(u64, PathBuf)>, Diagnostic> {
+        let unreadable = |fault: std::io::Error| {
+            Diagnostic::error("E0706", format!("cannot list `{}`: {fault}", self.folder.display()))
+        };
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&self.folder).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
+            let number = name.strip_prefix("step-").and_then(|rest| rest.strip_suffix(".safetensors"));
+            if let Some(number) = number.and_then(|digits| digits.parse().ok()) {
+                found.push((number, path));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Lets `name` be the same file as `file`, replacing what it was before; the bytes exist once.
+    fn name(&self, file: &Path, name: &Path) -> Result<(), Diagnostic> {
+        let failed = |fault: std::io::Error| {
+            Diagnostic::error("E0708", format!("cannot write `{}`: {fault}", name.display()))
+        };
+        let temporary = name.with_extension(format!("{}.tmp", std::process::id()));
+        remove(&temporary)?;
+        if std::fs::hard_link(file, &temporary).is_err() {
+            // Some file systems know no links: the bytes are written once more.
+            let bytes = tensor::file::read(file, &Limits::default())?;
+            return tensor::file::write_atomically(name, &bytes);
+        }
+        std::fs::rename(&temporary, name).map_err(failed)?;
+        // Renaming onto another link of the same file leaves the old name in place.
+        remove(&temporary)
+    }
+}
+
+fn remove(file: &Path) -> Result<(), Diagnostic> {
+    match std::fs::remove_file(file) {
+        Err(fault) if fault.kind() != std::io::ErrorKind::NotFound => {
+            Err(Diagnostic::error("E0708", format!("cannot remove `{}`: {fault}", file.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkpoint(step: u64) -> Checkpoint {
+        let tensors = BTreeMap::from([
+            ("dense.w".to_string(), Tensor::from_vec([2, 2], vec![1f32, 2.0, step as f32, 0.1]).unwrap()),
+            ("optimizer/dense.w.v".to_string(), Tensor::from_vec([2], vec![0.25f64, f64::NAN]).unwrap()),
+        ]);
+        let progress = Progress {
+            step,
+            window_loss: 0.1 + 0.2,
+            best: Record { value: Some(1.0 / 3.0), step: 1, since: 2 },
+            ..Progress::default()
+        };
+        let description = Description {
+            format: FORMAT,
+            version: "0.1.0".into(),
+            model: "Line".into(),
+            source_hash: "s".into(),
+            data_hash: "d".into(),
+            config: "{\"lr\": 1e-3}".into(),
+            seed: u64::MAX,
+            progress,
+            tables: BTreeMap::from([("kind".into(), vec!["a".into(), "b".into()])]),
+        };
+        Checkpoint {
+            description,
+            parameters: Parameters::from_weights(Weights { tensors, ..Weights::default() }),
+        }
+    }
+
+    fn save(store: &Store, step: u64, is_best: bool) {
+        let Checkpoint { description, parameters } = checkpoint(step);
+        store.save(&description, &parameters, is_best).unwrap();
+    }
+
+    #[test]
+    fn comes_back_bit_for_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.safetensors");
+        checkpoint(7).write(&path).unwrap();
+        assert_eq!(Checkpoint::read(&path).unwrap(), checkpoint(7));
+        let bytes = std::fs::read(&path).unwrap();
+        checkpoint(7).write(&path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    }
+
+    #[test]
+    fn every_flipped_bit_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.safetensors");
+        checkpoint(7).write(&path).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        for bit in 0..bytes.len() * 8 {
+            let mut damaged = bytes.clone();
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            std::fs::write(&path, &damaged).unwrap();
+            // White space of the header's padding carries no content; all else has to be noticed.
+            let seen = Checkpoint::read(&path);
+            assert!(seen.is_err() || seen == Ok(checkpoint(7)), "bit {bit}");
+            assert!(seen.is_err() || bytes[bit / 8] == b' ', "bit {bit}");
+        }
+        for length in 0..bytes.len() {
+            std::fs::write(&path, &bytes[..length]).unwrap();
+            assert!(Checkpoint::read(&path).is_err(), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn keeps_last_best_and_the_newest() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().into(), 2);
+        for step in 1..=5 {
+            save(&store, step, step == 2);
+            save(&store, step, false);
+        }
+        let mut names: Vec<String> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        let kept = [
+            "best.safetensors",
+            "last.safetensors",
+            "step-00000004.safetensors",
+            "step-00000005.safetensors",
+        ];
+        assert_eq!(names, kept);
+        assert_eq!(Checkpoint::read(&store.best()).unwrap(), checkpoint(2));
+        assert_eq!(store.newest().unwrap(), (checkpoint(5), Vec::new()));
+    }
+
+    #[test]
+    fn a_damaged_newest_falls_back_with_a_warning() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().into(), 2);
+        assert_eq!(store.newest().unwrap_err().code, "E0706");
+        save(&store, 1, true);
+        save(&store, 2, false);
+        // `last` and `step-2` are one file: writing through one name damages both.
+        let bytes = std::fs::read(store.last()).unwrap();
+        std::fs::write(store.last(), &bytes[..bytes.len() - 1]).unwrap();
+        let (found, warnings) = store.newest().unwrap();
+        assert_eq!(found, checkpoint(1));
+        assert_eq!(warnings.len(), 2);
+        assert!(warnings.iter().all(|warning| !warning.is_error()));
+        store.forget_after(1).unwrap();
+        assert_eq!(store.numbered().unwrap().len(), 1);
+        Weights::default().write(&store.best()).unwrap();
+        assert!(
+            Checkpoint::read(&store.best()).unwrap_err().message.contains("no checkpoint of a training run")
+        );
+    }
+}

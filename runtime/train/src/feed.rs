@@ -1,0 +1,171 @@
+//! Which tensor goes to which argument of an entry point: matched by role and name, once, before the first call.
+
+use crate::Parameters;
+use abi::Role;
+use base::{Diagnostic, did_you_mean};
+use data::Dataset;
+use exec::Entry;
+use tensor::{DType, Tensor};
+
+/// The i64 scalars that the runtime gives to compiled code.
+pub(crate) struct Controls {
+    values: [(&'static str, Tensor); 4],
+}
+
+/// Sources for all arguments of one entry.
+pub(crate) struct Feed {
+    sources: Vec<Source>,
+    /// Fields of the data, in the order of `Source::Field`.
+    fields: Vec<String>,
+}
+
+enum Source {
+    Field(usize),
+    Parameter(usize),
+    Control(usize),
+}
+
+impl Controls {
+    pub fn new(seed: u64, total_steps: u64) -> Result<Controls, Diagnostic> {
+        let scalar = |value: u64| Tensor::from_vec([], [value.cast_signed()]);
+        let values = [
+            ("seed", scalar(seed)?),
+            ("step", scalar(0)?),
+            ("total_steps", scalar(total_steps)?),
+            ("epoch", scalar(0)?),
+        ];
+        Ok(Controls { values })
+    }
+
+    /// The number of updates before this one, and of epochs before this one.
+    pub fn set(&mut self, step: u64, epoch: u64) {
+        for (name, value) in [("step", step), ("epoch", epoch)] {
+            let slot = self.values.iter_mut().find(|(known, _)| *known == name);
+            if let Some([number]) = slot.and_then(|(_, tensor)| tensor.as_mut_slice::<i64>()) {
+                *number = value.cast_signed();
+            }
+        }
+    }
+
+    fn index(&self, name: &str) -> Option<usize> {
+        self.values.iter().position(|(known, _)| *known == name)
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Tensor> {
+        self.index(name).map(|index| &self.values[index].1)
+    }
+}
+
+impl Feed {
+    pub fn new(
+        entry: &Entry,
+        dataset: &Dataset,
+        parameters: &Parameters,
+        controls: &Controls,
+    ) -> Result<Feed, Diagnostic> {
+        let mut feed = Feed { sources: Vec::new(), fields: Vec::new() };
+        for arg in &entry.info().args {
+            let source = match arg.role {
+                Role::Input => {
+                    if dataset.field(&arg.name).is_none() {
+                        return Err(missing_field(&arg.name, dataset));
+                    }
+                    feed.fields.push(arg.name.clone());
+                    Source::Field(feed.fields.len() - 1)
+                }
+                Role::Weight | Role::State | Role::Optimizer => {
+                    Source::Parameter(parameters.require(arg.role, &arg.name)?)
+                }
+                Role::Control => Source::Control(
+                    controls.index(&arg.name).ok_or_else(|| unknown(entry, "argument", &arg.name))?,
+                ),
+                Role::Output | Role::Loss | Role::Metric | Role::Gradient => {
+                    return Err(unknown(entry, "argument", &arg.name));
+                }
+            };
+            feed.sources.push(source);
+        }
+        Ok(feed)
+    }
+
+    /// The rows of the fields that the entry reads.
+    pub fn gather(&self, dataset: &Dataset, rows: &[usize]) -> Vec<Tensor> {
+        self.fields
+            .iter()
+            .filter_map(|name| dataset.field(name))
+            .map(|field| field.gather_rows(rows))
+            .collect()
+    }
+
+    /// The arguments in the entry's order; `batch` comes from [`Feed::gather`].
+    pub fn args<'t>(
+        &self,
+        batch: &'t [Tensor],
+        parameters: &'t Parameters,
+        controls: &'t Controls,
+    ) -> Vec<&'t Tensor> {
+        let tensor = |source: &Source| match source {
+            Source::Field(index) => &batch[*index],
+            Source::Parameter(index) => parameters.at(*index),
+            Source::Control(index) => &controls.values[*index].1,
+        };
+        self.sources.iter().map(tensor).collect()
+    }
+}
+
+/// The one number of a result that has to be one.
+pub(crate) fn scalar(entry: &Entry, name: &str, tensor: &Tensor) -> Result<f64, Diagnostic> {
+    match tensor.to_f64_vec()[..] {
+        [number] => Ok(number),
+        _ => Err(Diagnostic::error(
+            "E0812",
+            format!(
+                "`{name}` of entry `{}` has the shape {} instead of being a single number",
+                entry.name(),
+                tensor::shape_text(tensor.shape())
+            ),
+        )),
+    }
+}
+
+/// The artifact and this runtime disagree about an entry.
+pub(crate) fn unknown(entry: &Entry, what: &str, name: &str) -> Diagnostic {
+    Diagnostic::error(
+        "E0812",
+        format!("the {what} `{name}` of entry `{}` has no meaning in training", entry.name()),
+    )
+}
+
+/// Parts along the first axis, one after the other.
+pub(crate) fn concatenate(name: &str, parts: &[Tensor]) -> Result<Tensor, Diagnostic> {
+    let Some(first) = parts.first() else {
+        return Tensor::zeros(DType::F32, [0]);
+    };
+    let differs = |part: &Tensor| {
+        part.rank() == 0 || part.dtype() != first.dtype() || part.shape()[1..] != first.shape()[1..]
+    };
+    if parts.iter().any(differs) {
+        return Err(Diagnostic::error(
+            "E0812",
+            format!("`{name}` does not have one row for each row of the batch"),
+        ));
+    }
+    let mut shape = first.shape().to_vec();
+    shape[0] = parts.iter().map(Tensor::row_count).sum();
+    let mut whole = Tensor::zeros(first.dtype(), shape)?;
+    let mut rest = whole.bytes_mut();
+    for part in parts {
+        let (target, after) = rest.split_at_mut(part.bytes().len());
+        target.copy_from_slice(part.bytes());
+        rest = after;
+    }
+    Ok(whole)
+}
+
+fn missing_field(name: &str, dataset: &Dataset) -> Diagnostic {
+    let names = || dataset.fields.keys().map(String::as_str);
+    let near = did_you_mean(name, names()).map(|near| format!("did you mean `{near}`?"));
+    Diagnostic::error("E0811", format!("the data have no field `{name}`"))
+        .note(format!("they have: {}", names().collect::<Vec<_>>().join(", ")))
+        .maybe_help(near)
+}

@@ -1,0 +1,137 @@
+//! What training changes: weights, states, and what the optimiser remembers.
+
+use abi::Role;
+use base::{Diagnostic, did_you_mean};
+use exec::Entry;
+use std::collections::BTreeMap;
+use tensor::{Tensor, safetensors::Weights};
+
+/// The optimiser's tensors stand in files under this prefix, so that weights keep the names that the language gives.
+const OPTIMIZER_PREFIX: &str = "optimizer/";
+
+/// Tensors by their name in files, in the order of these names.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Parameters {
+    names: Vec<String>,
+    tensors: Vec<Tensor>,
+}
+
+impl Parameters {
+    /// Everything in a weights file or checkpoint; entries take from it what they need.
+    pub fn from_weights(weights: Weights) -> Parameters {
+        Parameters::from_map(weights.tensors)
+    }
+
+    /// The results of entry `init`.
+    pub(crate) fn from_results(entry: &Entry, results: Vec<Tensor>) -> Result<Parameters, Diagnostic> {
+        let mut map = BTreeMap::new();
+        for (info, tensor) in entry.info().results.iter().zip(results) {
+            let Some(name) = stored_name(info.role, &info.name) else { continue };
+            if map.insert(name, tensor).is_some() {
+                return Err(Diagnostic::error(
+                    "E0812",
+                    format!("entry `{}` gives `{}` twice", entry.name(), info.name),
+                ));
+            }
+        }
+        Ok(Parameters::from_map(map))
+    }
+
+    fn from_map(map: BTreeMap<String, Tensor>) -> Parameters {
+        let (names, tensors) = map.into_iter().unzip();
+        Parameters { names, tensors }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.names.iter().map(String::as_str).zip(&self.tensors)
+    }
+
+    pub fn get(&self, role: Role, name: &str) -> Option<&Tensor> {
+        self.index(role, name).map(|index| &self.tensors[index])
+    }
+
+    pub(crate) fn index(&self, role: Role, name: &str) -> Option<usize> {
+        self.names.binary_search(&stored_name(role, name)?).ok()
+    }
+
+    pub(crate) fn at(&self, index: usize) -> &Tensor {
+        &self.tensors[index]
+    }
+
+    pub(crate) fn at_mut(&mut self, index: usize) -> &mut Tensor {
+        &mut self.tensors[index]
+    }
+
+    /// As [`Parameters::index`]; the lack of it is the file's fault.
+    pub(crate) fn require(&self, role: Role, name: &str) -> Result<usize, Diagnostic> {
+        self.index(role, name).ok_or_else(|| {
+            let near = did_you_mean(name, self.names.iter().map(String::as_str));
+            Diagnostic::error("E0705", format!("the weights lack `{name}`, which the model has"))
+                .maybe_help(near.map(|near| format!("they have `{near}`")))
+        })
+    }
+
+    /// Takes the values of `other`, which has to have the same names, dtypes and shapes.
+    pub(crate) fn replace(&mut self, other: Parameters, file: &str) -> Result<(), Diagnostic> {
+        let differs = |what: String| {
+            Diagnostic::error("E0705", format!("`{file}` does not belong to this model: {what}"))
+        };
+        if let Some(name) = self.names.iter().find(|name| other.names.binary_search(name).is_err()) {
+            return Err(differs(format!("it lacks `{name}`")));
+        }
+        if let Some(name) = other.names.iter().find(|name| self.names.binary_search(name).is_err()) {
+            return Err(differs(format!("the model has no `{name}`")));
+        }
+        for ((name, mine), theirs) in self.names.iter().zip(&self.tensors).zip(&other.tensors) {
+            if mine.dtype() != theirs.dtype() || mine.shape() != theirs.shape() {
+                return Err(differs(format!(
+                    "`{name}` is {} in it and {} in the model",
+                    typed(theirs),
+                    typed(mine)
+                )));
+            }
+        }
+        self.tensors = other.tensors;
+        Ok(())
+    }
+
+    /// Takes from `other` every weight and state that it has. A name that this model lacks, or another shape, is an error.
+    pub(crate) fn adopt(&mut self, other: &Parameters) -> Result<(), Diagnostic> {
+        let given = other.iter().filter(|(name, _)| !name.starts_with(OPTIMIZER_PREFIX));
+        for (name, theirs) in given {
+            let index = self.index(Role::Weight, name).ok_or_else(|| {
+                let near = did_you_mean(name, self.names.iter().map(String::as_str));
+                Diagnostic::error(
+                    "E0705",
+                    format!("the weights hold `{name}`, which the model does not have"),
+                )
+                .maybe_help(near.map(|near| format!("it has `{near}`")))
+            })?;
+            let mine = &self.tensors[index];
+            if mine.dtype() != theirs.dtype() || mine.shape() != theirs.shape() {
+                return Err(Diagnostic::error(
+                    "E0705",
+                    format!("`{name}` is {} in the weights and {} in the model", typed(theirs), typed(mine)),
+                ));
+            }
+            self.tensors[index] = theirs.clone();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn to_map(&self) -> BTreeMap<String, Tensor> {
+        self.names.iter().cloned().zip(self.tensors.iter().cloned()).collect()
+    }
+}
+
+fn typed(tensor: &Tensor) -> String {
+    format!("{}{}", tensor.dtype(), tensor::shape_text(tensor.shape()))
+}
+
+fn stored_name(role: Role, name: &str) -> Option<String> {
+    match role {
+        Role::Weight | Role::State => Some(name.to_string()),
+        Role::Optimizer => Some(format!("{OPTIMIZER_PREFIX}{name}")),
+        _ => None,
+    }
+}

@@ -1,0 +1,354 @@
+//! The training loop: steps, log, evaluations, checkpoints, early stopping.
+
+use crate::{
+    Context, Description, Direction, Evaluation, Length, Line, Parameters, Progress, SplitName,
+    checkpoint::Store,
+    evaluate::measure,
+    feed::Controls,
+    fit::fit,
+    log::{Log, Terminal, parse_lines},
+    report::report,
+    step::{StepReport, Stepper},
+};
+use base::Diagnostic;
+use exec::Arena;
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+/// Where a run goes and how it begins.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RunOptions {
+    /// `runs/<name>`; made where it is missing.
+    pub directory: PathBuf,
+    /// Go on from the directory's newest checkpoint.
+    pub resume: bool,
+    /// Begin with these weights and states instead of the initial ones, where names agree.
+    pub start: Option<Parameters>,
+    /// A line of progress on standard error, where that is a terminal.
+    pub progress: bool,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Outcome {
+    pub progress: Progress,
+    /// Of the last evaluation in this session.
+    pub evaluation: Option<Evaluation>,
+    pub parameters: Parameters,
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Trains to the end of the spec, or until early stopping. Everything worth keeping is in the directory at any time: an
+/// interrupted run resumes from its newest checkpoint with the same bits as one that was never interrupted.
+pub fn train(context: &Context, options: &RunOptions) -> Result<Outcome, Diagnostic> {
+    let mut run = Run::begin(context, options)?;
+    let ended = run.train();
+    // The curves are worth seeing above all when training failed.
+    let reported = run.report();
+    ended.and(reported)?;
+    Ok(Outcome {
+        progress: run.progress,
+        evaluation: run.evaluation,
+        parameters: run.parameters,
+        warnings: run.warnings,
+    })
+}
+
+struct Run<'a> {
+    context: Context<'a>,
+    stepper: Stepper<'a>,
+    parameters: Parameters,
+    controls: Controls,
+    arena: Arena,
+    progress: Progress,
+    train: Vec<usize>,
+    validation: Vec<usize>,
+    batch: usize,
+    total_steps: u64,
+    steps_per_epoch: u64,
+    best: (String, Direction),
+    early_stop: Option<(String, Direction, u64)>,
+    directory: PathBuf,
+    store: Store,
+    log: Log,
+    terminal: Terminal,
+    data_hash: String,
+    evaluation: Option<Evaluation>,
+    warnings: Vec<Diagnostic>,
+    started: Instant,
+    /// Of earlier sessions.
+    seconds_before: f64,
+}
+
+impl<'a> Run<'a> {
+    fn begin(context: &Context<'a>, options: &RunOptions) -> Result<Run<'a>, Diagnostic> {
+        let spec = context.spec;
+        let batch = context.batch()?;
+        let split = context.split()?;
+        let steps_per_epoch = split.train.len().div_ceil(batch) as u64;
+        let total_steps = match spec.length {
+            Length::Epochs(epochs) => epochs.checked_mul(steps_per_epoch).ok_or_else(|| {
+                Diagnostic::error("E0813", format!("{epochs} epochs are more steps than can be counted"))
+            })?,
+            Length::Steps(steps) => steps,
+        };
+        if total_steps == 0 {
+            return Err(Diagnostic::error("E0813", "0 steps train nothing"));
+        }
+        let best = spec.watched("checkpoint.best", &spec.checkpoint.best)?;
+        let early_stop = match &spec.early_stop {
+            Some(stop) => {
+                let (name, direction) = spec.watched("early_stop.on", &stop.on)?;
+                context.rows(SplitName::Validation)?;
+                Some((name, direction, stop.patience))
+            }
+            None => None,
+        };
+        let checkpoints = options.directory.join("checkpoints");
+        let log_path = options.directory.join("metrics.jsonl");
+        if !options.resume && (log_path.exists() || checkpoints.exists()) {
+            let message = format!("`{}` already holds a run", options.directory.display());
+            return Err(Diagnostic::error("E0814", message)
+                .help("resume it with `--resume`, or choose another directory with `--out`"));
+        }
+
+        let init = context.program.entry("init")?;
+        let mut controls = Controls::new(spec.seed, total_steps)?;
+        let mut arena = Arena::new();
+        let mut init_args = Vec::new();
+        for arg in &init.info().args {
+            let control =
+                controls.get(&arg.name).ok_or_else(|| crate::feed::unknown(init, "argument", &arg.name))?;
+            init_args.push(control);
+        }
+        let results = init.call(&mut arena, context.pool, &init_args, &spec.dims)?;
+        let mut parameters = Parameters::from_results(init, results)?;
+        let store = Store::new(checkpoints.clone(), spec.checkpoint.keep);
+        let data_hash = format!("{:016x}", context.dataset.content_hash());
+        let (mut progress, mut warnings) = (Progress::default(), Vec::new());
+        if options.resume {
+            let (checkpoint, damaged) = store.newest()?;
+            warnings = damaged;
+            warnings.extend(belongs(context, &checkpoint.description, &data_hash)?);
+            parameters.replace(checkpoint.parameters, &checkpoints.display().to_string())?;
+            progress = checkpoint.description.progress;
+        } else if let Some(start) = &options.start {
+            parameters.adopt(start)?;
+        }
+        // Whatever may fail for want of data or code fails before the directory is touched.
+        let stepper = Stepper::new(context, &parameters, &controls)?;
+        if !options.resume {
+            fit(context, &mut arena, &mut parameters, &controls, &split.train)?;
+        }
+        controls.set(progress.step, progress.epoch);
+
+        std::fs::create_dir_all(&checkpoints).map_err(|fault| {
+            Diagnostic::error("E0708", format!("cannot make the folder `{}`: {fault}", checkpoints.display()))
+        })?;
+        store.forget_after(progress.step)?;
+        tensor::file::write_atomically(&options.directory.join("config.json"), spec.config.as_bytes())?;
+        Ok(Run {
+            context: *context,
+            stepper,
+            parameters,
+            controls,
+            arena,
+            train: split.train,
+            validation: split.validation,
+            batch,
+            total_steps,
+            steps_per_epoch,
+            best,
+            early_stop,
+            directory: options.directory.clone(),
+            store,
+            log: Log::open(&log_path, progress.step)?,
+            terminal: Terminal::new(options.progress),
+            data_hash,
+            evaluation: None,
+            warnings,
+            started: Instant::now(),
+            seconds_before: progress.seconds,
+            progress,
+        })
+    }
+
+    fn train(&mut self) -> Result<(), Diagnostic> {
+        while !self.is_over() {
+            let order = data::epoch_order(&self.train, self.context.spec.seed, self.progress.epoch);
+            let epoch = self.progress.epoch;
+            while self.progress.epoch == epoch && !self.is_over() {
+                let from = self.progress.position.min(order.len());
+                let to = order.len().min(from.saturating_add(self.batch));
+                self.update(&order[from..to], to == order.len())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.progress.step >= self.total_steps || self.progress.stopped
+    }
+
+    /// One step and all that is due after it.
+    fn update(&mut self, rows: &[usize], epoch_ends: bool) -> Result<(), Diagnostic> {
+        let spec = self.context.spec;
+        self.controls.set(self.progress.step, self.progress.epoch);
+        let step =
+            self.stepper.run(&self.context, &mut self.arena, &mut self.parameters, &self.controls, rows);
+        let number = self.progress.step + 1;
+        let report = step.map_err(|fault| fault.note(format!("at step {number} of {}", self.total_steps)))?;
+        let epoch = self.progress.epoch + 1;
+        self.progress.step = number;
+        self.progress.position += rows.len();
+        if epoch_ends {
+            (self.progress.epoch, self.progress.position) = (epoch, 0);
+        }
+        self.progress.window_loss += report.loss;
+        self.progress.window_steps += 1;
+        let is_last = number == self.total_steps;
+        let interval = if spec.log_every == 0 {
+            self.steps_per_epoch.min(self.total_steps / 100)
+        } else {
+            spec.log_every
+        };
+        if number.is_multiple_of(interval.max(1)) || is_last {
+            self.log_training(epoch, &report)?;
+        }
+        let improved =
+            if !self.validation.is_empty() && (spec.eval_every.is_due(number, epoch_ends) || is_last) {
+                self.evaluate(epoch)?
+            } else {
+                false
+            };
+        if improved || is_last || self.progress.stopped || spec.checkpoint.every.is_due(number, epoch_ends) {
+            self.save(improved)?;
+        }
+        let (total, elapsed) = (self.total_steps, self.seconds());
+        self.terminal.update(|| {
+            format!("epoch {epoch}  step {number}/{total}  loss {:.4}  {elapsed:.1} s", report.loss)
+        });
+        Ok(())
+    }
+
+    fn log_training(&mut self, epoch: u64, report: &StepReport) -> Result<(), Diagnostic> {
+        let line = Line {
+            step: self.progress.step,
+            epoch,
+            split: SplitName::Train.name().into(),
+            loss: self.progress.window_loss / self.progress.window_steps as f64,
+            metrics: report.metrics.clone(),
+            lr: report.lr,
+            seconds: self.seconds(),
+        };
+        (self.progress.window_loss, self.progress.window_steps) = (0.0, 0);
+        self.log.write(&line)
+    }
+
+    /// Measures the validation split; whether it is the best so far.
+    fn evaluate(&mut self, epoch: u64) -> Result<bool, Diagnostic> {
+        let evaluation = measure(
+            &self.context,
+            &mut self.arena,
+            &self.parameters,
+            &self.controls,
+            SplitName::Validation,
+            &self.validation,
+        )?;
+        let line = Line {
+            step: self.progress.step,
+            epoch,
+            split: SplitName::Validation.name().into(),
+            loss: evaluation.loss,
+            metrics: evaluation.metrics.clone(),
+            lr: None,
+            seconds: self.seconds(),
+        };
+        self.log.write(&line)?;
+        self.terminal.finish(&summary(&line, self.total_steps));
+        let step = self.progress.step;
+        self.progress.evaluated_at = Some(step);
+        let value = |name: &str| evaluation.value(name).unwrap_or(f64::NAN);
+        let improved = self.progress.best.observe(value(&self.best.0), self.best.1, step);
+        if let Some((name, direction, patience)) = &self.early_stop {
+            self.progress.early_stop.observe(value(name), *direction, step);
+            self.progress.stopped = self.progress.early_stop.since >= (*patience).max(1);
+        }
+        self.evaluation = Some(evaluation);
+        Ok(improved)
+    }
+
+    fn save(&mut self, is_best: bool) -> Result<(), Diagnostic> {
+        let spec = self.context.spec;
+        self.progress.seconds = self.seconds();
+        let tables = &self.context.dataset.tables;
+        let description = Description {
+            format: Description::FORMAT,
+            version: spec.version.clone(),
+            model: spec.model.clone(),
+            source_hash: spec.source_hash.clone(),
+            data_hash: self.data_hash.clone(),
+            config: spec.config.clone(),
+            seed: spec.seed,
+            progress: self.progress.clone(),
+            tables: tables.iter().map(|(field, words)| (field.clone(), words.clone())).collect(),
+        };
+        self.store.save(&description, &self.parameters, is_best)
+    }
+
+    fn report(&mut self) -> Result<(), Diagnostic> {
+        write_report(&self.directory, &self.context.spec.model)
+    }
+
+    fn seconds(&self) -> f64 {
+        self.seconds_before + self.started.elapsed().as_secs_f64()
+    }
+}
+
+/// Makes `report.html` of a run directory anew, from its log and configuration.
+pub fn write_report(directory: &Path, model: &str) -> Result<(), Diagnostic> {
+    let read = |name: &str| {
+        let path = directory.join(name);
+        std::fs::read_to_string(&path)
+            .map_err(|fault| Diagnostic::error("E0708", format!("cannot read `{}`: {fault}", path.display())))
+    };
+    let page = report(model, &parse_lines(&read("metrics.jsonl")?), &read("config.json")?)?;
+    tensor::file::write_atomically(&directory.join("report.html"), page.as_bytes())
+}
+
+fn summary(line: &Line, total_steps: u64) -> String {
+    let mut text =
+        format!("epoch {}  step {}/{total_steps}  val.loss {:.4}", line.epoch, line.step, line.loss);
+    for (name, value) in &line.metrics {
+        text += &format!("  {name} {value:.4}");
+    }
+    text + &format!("  {:.1} s", line.seconds)
+}
+
+/// Whether a checkpoint continues this very run: an error where it cannot, a warning where it may.
+fn belongs(
+    context: &Context,
+    description: &Description,
+    data_hash: &str,
+) -> Result<Option<Diagnostic>, Diagnostic> {
+    let spec = context.spec;
+    let differs = |what: &str| {
+        Err(Diagnostic::error(
+            "E0709",
+            format!("the run cannot be resumed: {what} since its checkpoint was written"),
+        )
+        .help("begin a new run in another directory with `--out`"))
+    };
+    if description.model != spec.model {
+        return differs(&format!("the model changed from `{}` to `{}`", description.model, spec.model));
+    }
+    if description.data_hash != data_hash {
+        return differs("the data changed");
+    }
+    if description.seed != spec.seed {
+        return differs(&format!("the seed changed from {} to {}", description.seed, spec.seed));
+    }
+    let warning = || Diagnostic::warning("W0701", "the source changed since the checkpoint was written");
+    Ok((description.source_hash != spec.source_hash).then(warning))
+}
