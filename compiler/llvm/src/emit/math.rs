@@ -1,0 +1,193 @@
+//! Elementary functions as vector code. f32 needs no library; f16 and bf16 are computed as f32 and rounded after.
+//! For f64, sin, cos, tan, their inverses, erf and pow call the system's library lane by lane.
+//!
+//! Largest errors in units in the last place, sampled by the tests: exp 2, expm1 3, log 2, log1p 2, tanh 4, sinh 4,
+//! cosh 4, all for f32 and f64; for f32 alone sin, cos, tan, asin, acos, atan, atan2, pow 1, erf 3.
+//! NaN gives NaN; infinities, zeros with their sign, and denormals follow C99.
+
+mod exponential;
+mod library;
+mod logarithm;
+mod trigonometric;
+
+use super::{Emitter, register_type};
+use crate::ir::{Ir, Type, Value};
+use kernel::{DType, Ty};
+use llvm_sys::LLVMIntPredicate;
+use llvm_sys::LLVMRealPredicate::{self, *};
+
+/// Arithmetic on all lanes of one float type.
+#[derive(Clone, Copy)]
+pub(crate) struct Math<'a> {
+    ir: &'a Ir,
+    lanes: u32,
+    /// Of f64, not of f32.
+    double: bool,
+    fused: bool,
+    float: Type,
+    /// The integer type of as many bits and lanes.
+    int: Type,
+}
+
+impl<'a> Emitter<'a> {
+    /// The arithmetic in which values of this type are computed.
+    pub(super) fn math(&self, ty: Ty) -> Math<'a> {
+        Math::new(self.ir, ty.lanes, ty.dtype == DType::F64, self.target.fma)
+    }
+}
+
+impl<'a> Math<'a> {
+    fn new(ir: &'a Ir, lanes: u16, double: bool, fused: bool) -> Math<'a> {
+        let dtype = if double { DType::F64 } else { DType::F32 };
+        let float = register_type(ir, Ty::vector(dtype, lanes));
+        let int = ir.vector(ir.int(if double { 64 } else { 32 }), u32::from(lanes));
+        Math { ir, lanes: u32::from(lanes), double, fused, float, int }
+    }
+
+    /// One rounding where the target has the instruction, two elsewhere.
+    pub fn fma(&self, a: Value, b: Value, c: Value) -> Value {
+        if self.fused {
+            self.ir.intrinsic("llvm.fma", &[self.float], &[a, b, c])
+        } else {
+            self.ir.fadd(self.ir.fmul(a, b), c)
+        }
+    }
+
+    /// The remainder that has the divisor's sign.
+    pub fn floor_remainder(&self, a: Value, b: Value) -> Value {
+        let ir = self.ir;
+        let remainder = self.call2("fmod", a, b);
+        let zero = ir.zero(self.float);
+        let inexact = self.cmp(LLVMRealUNE, remainder, zero);
+        let opposite = ir.xor(self.cmp(LLVMRealOLT, remainder, zero), self.cmp(LLVMRealOLT, b, zero));
+        let adjusted = ir.select(opposite, ir.fadd(remainder, b), remainder);
+        ir.select(inexact, adjusted, remainder)
+    }
+
+    /// f64 arithmetic of as many lanes, for f32 functions that are best computed there.
+    fn wide(&self) -> Math<'a> {
+        Math::new(self.ir, self.lanes as u16, true, self.fused)
+    }
+
+    /// Runs `compute` in f64 and rounds its result.
+    fn through_f64(&self, x: Value, compute: impl FnOnce(&Math<'a>, Value) -> Value) -> Value {
+        let wide = self.wide();
+        let result = compute(&wide, self.ir.fpext(x, wide.float));
+        self.ir.fptrunc(result, self.float)
+    }
+
+    fn c(&self, value: f64) -> Value {
+        let element = if self.double { self.ir.f64() } else { self.ir.f32() };
+        self.ir.splat_const(self.ir.const_float(element, value), self.lanes)
+    }
+
+    fn i(&self, value: i64) -> Value {
+        self.ir.like(self.int, value)
+    }
+
+    /// A constant that differs between f32 and f64.
+    fn either(&self, single: f64, double: f64) -> Value {
+        self.c(if self.double { double } else { single })
+    }
+
+    fn add(&self, a: Value, b: Value) -> Value {
+        self.ir.fadd(a, b)
+    }
+
+    fn sub(&self, a: Value, b: Value) -> Value {
+        self.ir.fsub(a, b)
+    }
+
+    fn mul(&self, a: Value, b: Value) -> Value {
+        self.ir.fmul(a, b)
+    }
+
+    fn div(&self, a: Value, b: Value) -> Value {
+        self.ir.fdiv(a, b)
+    }
+
+    fn sqrt(&self, a: Value) -> Value {
+        self.ir.intrinsic("llvm.sqrt", &[self.float], &[a])
+    }
+
+    fn abs(&self, a: Value) -> Value {
+        self.ir.intrinsic("llvm.fabs", &[self.float], &[a])
+    }
+
+    fn floor(&self, a: Value) -> Value {
+        self.ir.intrinsic("llvm.floor", &[self.float], &[a])
+    }
+
+    /// The magnitude of one and the sign of the other.
+    fn with_sign(&self, magnitude: Value, sign: Value) -> Value {
+        self.ir.intrinsic("llvm.copysign", &[self.float], &[magnitude, sign])
+    }
+
+    fn cmp(&self, predicate: LLVMRealPredicate, a: Value, b: Value) -> Value {
+        self.ir.fcmp(predicate, a, b)
+    }
+
+    fn lt(&self, a: Value, b: Value) -> Value {
+        self.cmp(LLVMRealOLT, a, b)
+    }
+
+    fn eq(&self, a: Value, b: Value) -> Value {
+        self.cmp(LLVMRealOEQ, a, b)
+    }
+
+    fn select(&self, condition: Value, yes: Value, no: Value) -> Value {
+        self.ir.select(condition, yes, no)
+    }
+
+    /// `a`, at most `high`; NaN stays.
+    fn at_most(&self, a: Value, high: Value) -> Value {
+        self.select(self.lt(high, a), high, a)
+    }
+
+    /// `a`, at least `low`; NaN stays.
+    fn at_least(&self, a: Value, low: Value) -> Value {
+        self.select(self.lt(a, low), low, a)
+    }
+
+    /// c₀ + c₁x + c₂x² + …
+    fn polynomial(&self, x: Value, coefficients: &[f64]) -> Value {
+        let mut rest = coefficients.iter().rev();
+        let Some(last) = rest.next() else { return self.c(0.0) };
+        rest.fold(self.c(*last), |sum, coefficient| self.fma(sum, x, self.c(*coefficient)))
+    }
+
+    fn bits(&self, a: Value) -> Value {
+        self.ir.bitcast(a, self.int)
+    }
+
+    fn from_bits(&self, a: Value) -> Value {
+        self.ir.bitcast(a, self.float)
+    }
+
+    /// Whether the sign bit is set, as for -0 and unlike `< 0`.
+    fn sign_bit(&self, a: Value) -> Value {
+        self.ir.icmp(LLVMIntPredicate::LLVMIntSLT, self.bits(a), self.i(0))
+    }
+
+    fn mantissa_bits(&self) -> i64 {
+        if self.double { 52 } else { 23 }
+    }
+
+    fn exponent_bias(&self) -> i64 {
+        if self.double { 1023 } else { 127 }
+    }
+
+    /// 2ⁿ for integer lanes n within the normal exponents.
+    fn power_of_two(&self, n: Value) -> Value {
+        let biased = self.ir.add(n, self.i(self.exponent_bias()));
+        self.from_bits(self.ir.shl(biased, self.i(self.mantissa_bits())))
+    }
+
+    /// The nearest integer of a small number, as a float and as an integer. Whatever NaN gives is harmless.
+    fn nearest(&self, a: Value) -> (Value, Value) {
+        // Added to 1.5 · 2^mantissa, the integer stands in the lowest bits.
+        let magic = self.c(1.5 * 2f64.powi(self.mantissa_bits() as i32));
+        let shifted = self.add(a, magic);
+        (self.sub(shifted, magic), self.ir.sub(self.bits(shifted), self.bits(magic)))
+    }
+}

@@ -1,0 +1,18 @@
+//! Kernels built by hand, compiled, run and compared with what they must give.
+//! One binary, since each links LLVM.
+#![allow(unsafe_code, reason = "compiled code is called through its address")]
+
+#[path = "all/arithmetic.rs"]
+mod arithmetic;
+#[path = "all/casts.rs"]
+mod casts;
+#[path = "all/machine.rs"]
+mod machine;
+#[path = "all/math.rs"]
+mod math;
+#[path = "all/memory.rs"]
+mod memory;
+#[path = "all/plans.rs"]
+mod plans;
+#[path = "all/targets.rs"]
+mod targets;

@@ -1,0 +1,177 @@
+//! Errors of the elementary functions in units in the last place, against the system's f64 library.
+
+use super::machine::*;
+use kernel::{Binary, DType, Expr, Unary};
+use llvm::OptLevel;
+
+/// Every sign, every exponent, and a spread of mantissas; then the corners.
+fn all_magnitudes() -> Vec<f32> {
+    let mut values = vec![];
+    for high in 0..1u32 << 16 {
+        for low in [0u32, 0x9e37] {
+            values.push(f32::from_bits(high << 16 | low));
+        }
+    }
+    values
+}
+
+/// Evenly spread over an interval, where a function does its real work.
+fn dense(low: f32, high: f32) -> Vec<f32> {
+    (0..200_001).map(|i| low + (high - low) * i as f32 / 200_000.0).collect()
+}
+
+fn ulp_f32(value: f32, exact: f64) -> f64 {
+    let rounded = exact as f32;
+    if value.to_bits() == rounded.to_bits() || (value.is_nan() && rounded.is_nan()) {
+        return 0.0;
+    }
+    if !rounded.is_finite() || !value.is_finite() || (value == 0.0 && exact == 0.0) {
+        // The largest number beside infinity is one unit away; anything else is wrong, as is a wrong zero's sign.
+        let neighbours = value.abs() == f32::MAX || rounded.abs() == f32::MAX;
+        return if neighbours && value.signum() == rounded.signum() { 1.0 } else { f64::INFINITY };
+    }
+    let exponent = (rounded.abs().to_bits() >> 23).max(1) as i32;
+    (f64::from(value) - exact).abs() / 2f64.powi(exponent - 150)
+}
+
+fn ulp_f64(value: f64, exact: f64) -> f64 {
+    if value.to_bits() == exact.to_bits() || (value.is_nan() && exact.is_nan()) {
+        return 0.0;
+    }
+    if !exact.is_finite() || !value.is_finite() || (value == 0.0 && exact == 0.0) {
+        return f64::INFINITY;
+    }
+    (value.abs().to_bits() as i64 - exact.abs().to_bits() as i64).unsigned_abs() as f64
+}
+
+fn single(op: Unary, values: &[f32], bound: f64, exact: impl Fn(f64) -> f64) {
+    let module = map(&[DType::F32], DType::F32, 16, |x| Expr::unary(op, x[0].clone()));
+    let (_, results) =
+        call(&load(&module, OptLevel::O3), &module.plans[0], &[values.len() as i64], &[f32_bytes(values)], None);
+    let mut worst = (0.0, 0.0, 0.0);
+    for (x, y) in values.iter().zip(to_f32(&results[0])) {
+        let error = ulp_f32(y, exact(f64::from(*x)));
+        if error > worst.0 {
+            worst = (error, *x, y);
+        }
+    }
+    println!("{op:?} f32: {:.2} ulp at {:e}", worst.0, worst.1);
+    assert!(worst.0 <= bound, "{op:?}({:e}) gave {:e}: {} ulp", worst.1, worst.2, worst.0);
+}
+
+fn double(op: Unary, bound: f64, exact: impl Fn(f64) -> f64) {
+    let mut values: Vec<f64> = vec![0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 5e-324, -5e-324];
+    for high in 0..1u64 << 16 {
+        values.push(f64::from_bits(high << 48 | 0x9e37_79b9_7f4a));
+    }
+    values.extend((0..100_000).map(|i| -50.0 + f64::from(i) * 1e-3));
+    let module = map(&[DType::F64], DType::F64, 8, |x| Expr::unary(op, x[0].clone()));
+    let (_, results) =
+        call(&load(&module, OptLevel::O3), &module.plans[0], &[values.len() as i64], &[f64_bytes(&values)], None);
+    let mut worst = (0.0, 0.0, 0.0);
+    for (x, y) in values.iter().zip(to_f64(&results[0])) {
+        let error = ulp_f64(y, exact(*x));
+        if error > worst.0 {
+            worst = (error, *x, y);
+        }
+    }
+    println!("{op:?} f64: {:.2} ulp at {:e}", worst.0, worst.1);
+    assert!(worst.0 <= bound, "{op:?}({:e}) gave {:e}: {} ulp", worst.1, worst.2, worst.0);
+}
+
+fn erf(x: f64) -> f64 {
+    // The series with positive terms, exact enough in f64.
+    if x.is_nan() {
+        return x;
+    }
+    if x.abs() > 6.0 {
+        return 1f64.copysign(x);
+    }
+    let (mut term, mut sum, mut n) = (x, x, 0.0);
+    while term.abs() > sum.abs() * 1e-17 {
+        n += 1.0;
+        term *= 2.0 * x * x / (2.0 * n + 1.0);
+        sum += term;
+    }
+    sum * std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp()
+}
+
+#[test]
+fn singles() {
+    let functions: &[(Unary, f64, fn(f64) -> f64, f32, f32)] = &[
+        (Unary::Exp, 2.0, f64::exp, -104.0, 90.0),
+        (Unary::Expm1, 3.0, f64::exp_m1, -3.0, 3.0),
+        (Unary::Log, 2.0, f64::ln, 0.0, 4.0),
+        (Unary::Log1p, 2.0, f64::ln_1p, -1.0, 3.0),
+        (Unary::Sin, 1.0, f64::sin, -30.0, 30.0),
+        (Unary::Cos, 1.0, f64::cos, -30.0, 30.0),
+        (Unary::Tan, 1.0, f64::tan, -30.0, 30.0),
+        (Unary::Asin, 1.0, f64::asin, -1.0, 1.0),
+        (Unary::Acos, 1.0, f64::acos, -1.0, 1.0),
+        (Unary::Atan, 1.0, f64::atan, -10.0, 10.0),
+        (Unary::Sinh, 4.0, f64::sinh, -4.0, 4.0),
+        (Unary::Cosh, 4.0, f64::cosh, -4.0, 4.0),
+        (Unary::Tanh, 4.0, f64::tanh, -10.0, 10.0),
+        (Unary::Erf, 3.0, erf, -4.5, 4.5),
+        (Unary::Sqrt, 0.5, f64::sqrt, 0.0, 100.0),
+    ];
+    let everywhere = all_magnitudes();
+    for (op, bound, exact, low, high) in functions {
+        single(*op, &everywhere, *bound, exact);
+        single(*op, &dense(*low, *high), *bound, exact);
+    }
+}
+
+#[test]
+fn doubles() {
+    double(Unary::Exp, 2.0, f64::exp);
+    double(Unary::Expm1, 4.0, f64::exp_m1);
+    double(Unary::Log, 2.0, f64::ln);
+    double(Unary::Log1p, 3.0, f64::ln_1p);
+    double(Unary::Sinh, 5.0, f64::sinh);
+    double(Unary::Cosh, 5.0, f64::cosh);
+    double(Unary::Tanh, 5.0, f64::tanh);
+    double(Unary::Sin, 1.0, f64::sin);
+    double(Unary::Atan, 1.0, f64::atan);
+}
+
+fn pairs() -> (Vec<f32>, Vec<f32>) {
+    let corners = [
+        0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 3.0, -3.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-45,
+        f32::MAX, f32::MIN_POSITIVE, 1e10, -1e10,
+    ];
+    let (mut a, mut b) = (vec![], vec![]);
+    for x in corners {
+        for y in corners {
+            a.push(x);
+            b.push(y);
+        }
+    }
+    for i in 0..300u32 {
+        for j in 0..300u32 {
+            a.push(0.01 + i as f32 * 0.07);
+            b.push(j as f32 * 0.11 - 16.0);
+        }
+    }
+    (a, b)
+}
+
+fn binary(op: Binary, bound: f64, exact: impl Fn(f64, f64) -> f64) {
+    let (a, b) = pairs();
+    let module = map(&[DType::F32, DType::F32], DType::F32, 16, |x| {
+        Expr::binary(op, x[0].clone(), x[1].clone())
+    });
+    let args = [f32_bytes(&a), f32_bytes(&b)];
+    let (_, results) = call(&load(&module, OptLevel::O3), &module.plans[0], &[a.len() as i64], &args, None);
+    for ((x, y), z) in a.iter().zip(&b).zip(to_f32(&results[0])) {
+        let wanted = exact(f64::from(*x), f64::from(*y));
+        let error = ulp_f32(z, wanted);
+        assert!(error <= bound, "{op:?}({x:e}, {y:e}) gave {z:e}, not {wanted:e}: {error} ulp");
+    }
+}
+
+#[test]
+fn powers_and_angles() {
+    binary(Binary::Pow, 1.0, f64::powf);
+    binary(Binary::Atan2, 1.0, f64::atan2);
+}
