@@ -4,14 +4,18 @@ use crate::{
     DType, FuncId, Module, Op, Type, ops,
     parse::{Cursor, ParseError},
 };
-use shape::{Dim, Shape};
-use std::fmt::Write;
+use shape::{Dim, Shape, Symbol};
+use std::{collections::BTreeMap, fmt::Write};
 
 /// How one attribute is written and read. `WORD` attributes stand without their name.
 trait Attribute: Sized {
     const WORD: bool = false;
     fn write(&self, out: &mut String);
     fn read(cursor: &mut Cursor<'_>) -> Result<Self, ParseError>;
+    /// Puts dimensions in the place of symbols; most attributes hold none.
+    fn substitute(&mut self, _: &BTreeMap<Symbol, Dim>) {}
+    /// Puts a dtype in the place of `float`.
+    fn choose_float(&mut self, _: DType) {}
 }
 
 macro_rules! attributes {
@@ -34,6 +38,35 @@ macro_rules! attributes {
                     $(write_attribute(stringify!($field), &op.$field, out);)*
                     let _ = op;
                 })*
+            }
+        }
+
+        impl Op {
+            /// The operator in other dimensions, as when a function is inlined.
+            #[must_use]
+            pub fn substitute(mut self, dims: &BTreeMap<Symbol, Dim>) -> Op {
+                match &mut self {
+                    Op::Unary(_) | Op::Binary(_) | Op::Constant(_) | Op::Call(_) => {}
+                    $(Op::$name(op) => {
+                        $(Attribute::substitute(&mut op.$field, dims);)*
+                        let _ = op;
+                    })*
+                }
+                self
+            }
+
+            /// The operator with `float` replaced in its attributes; a constant's values are not rounded here.
+            #[must_use]
+            pub fn choose_float(mut self, float: DType) -> Op {
+                match &mut self {
+                    Op::Unary(_) | Op::Binary(_) | Op::Call(_) => {}
+                    Op::Constant(constant) => Attribute::choose_float(&mut constant.dtype, float),
+                    $(Op::$name(op) => {
+                        $(Attribute::choose_float(&mut op.$field, float);)*
+                        let _ = op;
+                    })*
+                }
+                self
             }
         }
 
@@ -169,6 +202,9 @@ impl Attribute for Dim {
         cursor.expect(")")?;
         Ok(dim)
     }
+    fn substitute(&mut self, dims: &BTreeMap<Symbol, Dim>) {
+        *self = Dim::substitute(self, dims);
+    }
 }
 
 impl Attribute for Shape {
@@ -178,6 +214,9 @@ impl Attribute for Shape {
     fn read(cursor: &mut Cursor<'_>) -> Result<Shape, ParseError> {
         cursor.shape()
     }
+    fn substitute(&mut self, dims: &BTreeMap<Symbol, Dim>) {
+        *self = Shape::substitute(self, dims);
+    }
 }
 
 impl Attribute for Vec<Dim> {
@@ -186,6 +225,11 @@ impl Attribute for Vec<Dim> {
     }
     fn read(cursor: &mut Cursor<'_>) -> Result<Vec<Dim>, ParseError> {
         cursor.shape().map(|shape| shape.0)
+    }
+    fn substitute(&mut self, dims: &BTreeMap<Symbol, Dim>) {
+        for dim in self {
+            *dim = Dim::substitute(dim, dims);
+        }
     }
 }
 
@@ -213,6 +257,11 @@ impl Attribute for DType {
     }
     fn read(cursor: &mut Cursor<'_>) -> Result<DType, ParseError> {
         cursor.word(DType::parse, "a dtype")
+    }
+    fn choose_float(&mut self, float: DType) {
+        if *self == DType::Float {
+            *self = float;
+        }
     }
 }
 
@@ -277,6 +326,11 @@ impl Attribute for Vec<ops::Subscript> {
                 }
             }
         })
+    }
+    fn substitute(&mut self, dims: &BTreeMap<Symbol, Dim>) {
+        for subscript in self {
+            subscript.offset = subscript.offset.substitute(dims);
+        }
     }
 }
 

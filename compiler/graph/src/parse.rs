@@ -1,10 +1,8 @@
 //! Reads the text form of modules. Types are inferred again and compared with those written.
 
 use crate::{
-    Builder, DType, Effect, Function, Module, Node, NodeId, Op, Param, Role, Type, attribute,
-    ops::Parameter,
-    print::is_name_char,
-    verify::same_type,
+    Builder, DType, Effect, Function, Module, Node, NodeId, Op, Param, Role, Type, attribute, ops::Parameter,
+    print::is_name_char, verify::same_type,
 };
 use shape::{Dim, Shape};
 use std::{collections::BTreeMap, fmt, str::FromStr};
@@ -168,7 +166,9 @@ fn read_node(
         }
         match op {
             Op::Get(get) => read_result(function, get, &inputs).map_err(fault)?,
-            op => Builder::new(module, function).try_add(op, &inputs).map_err(|f| fault(f.message.clone()))?,
+            op => {
+                Builder::new(module, function).try_add(op, &inputs).map_err(|f| fault(f.message.clone()))?
+            }
         }
     };
     let inferred = &function.nodes[id].types;
@@ -183,11 +183,7 @@ fn read_node(
     Ok(())
 }
 
-fn read_result(
-    function: &mut Function,
-    get: crate::ops::Get,
-    inputs: &[NodeId],
-) -> Result<NodeId, String> {
+fn read_result(function: &mut Function, get: crate::ops::Get, inputs: &[NodeId]) -> Result<NodeId, String> {
     let [call] = inputs else { return Err("`get` takes one call".into()) };
     let node = &function.nodes[*call];
     if node.op.callee().is_none() {
@@ -241,9 +237,8 @@ impl<'a> Cursor<'a> {
 
     pub(crate) fn at(&mut self, piece: &str) -> bool {
         self.skip();
-        let ends_word = |rest: &str| {
-            !piece.ends_with(is_word_char) || !rest[piece.len()..].starts_with(is_word_char)
-        };
+        let ends_word =
+            |rest: &str| !piece.ends_with(is_word_char) || !rest[piece.len()..].starts_with(is_word_char);
         self.rest().starts_with(piece) && ends_word(self.rest())
     }
 
@@ -321,7 +316,9 @@ impl<'a> Cursor<'a> {
     pub(crate) fn float(&mut self) -> Result<f64, ParseError> {
         self.skip();
         let error = self.error("expected a number");
-        self.take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+')).parse().map_err(|_| error)
+        self.take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+'))
+            .parse()
+            .map_err(|_| error)
     }
 
     /// All up to what cannot belong to a dimension.

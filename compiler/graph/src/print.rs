@@ -120,7 +120,11 @@ fn leading_parameters(function: &Function) -> usize {
 
 /// A name of letters, digits and `_ . - /`; any other is quoted.
 pub(crate) fn write_name(name: &str, out: &mut String) {
-    if !name.is_empty() && name.chars().all(is_name_char) { out.push_str(name) } else { write_string(name, out) }
+    if !name.is_empty() && name.chars().all(is_name_char) {
+        out.push_str(name)
+    } else {
+        write_string(name, out)
+    }
 }
 
 pub(crate) fn is_name_char(c: char) -> bool {

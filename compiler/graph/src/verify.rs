@@ -2,7 +2,7 @@
 //!
 //! - operands come before their users, and are single values except for `get`;
 //! - each node's types are what its operator infers, up to provable equality;
-//! - parameter nodes name a parameter and have its type; results name values;
+//! - parameter nodes name a parameter, each at most one, and have its type; results name values;
 //! - callees come before callers, `get` reads a result that its call has, functions have distinct names.
 
 use crate::{Function, Module, Node, Op, Type};
@@ -27,6 +27,14 @@ pub fn verify(module: &Module) -> Result<(), String> {
 
 /// One function, which need not be in the module yet.
 pub fn verify_function(module: &Module, function: &Function) -> Result<(), String> {
+    let mut parameters = BTreeSet::new();
+    for (_, node) in function.nodes.iter() {
+        if let Op::Parameter(parameter) = &node.op
+            && !parameters.insert(parameter.index)
+        {
+            return Err(format!("`{}`: the parameter {} has two nodes", function.name, parameter.index));
+        }
+    }
     for (id, node) in function.nodes.iter() {
         verify_node(module, function, id.index(), node)
             .map_err(|e| format!("`{}`, %{} {}: {e}", function.name, id.index(), node.op.name()))?;

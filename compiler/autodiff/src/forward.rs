@@ -1,0 +1,129 @@
+//! Forward derivatives: one walk in program order, asking each operator's `jvp`.
+
+use crate::{NoDerivative, derived, reverse::parameter};
+use graph::{Builder, FuncId, Function, Module, NodeId, Op, Param, Role, ops};
+use std::collections::BTreeMap;
+
+/// The tangents of `outputs` that follow from those given (pairs of value and tangent), as values of the same function,
+/// which is not in the module yet. What does not vary has the tangent zero.
+pub fn jvp(
+    module: &mut Module,
+    function: &mut Function,
+    outputs: &[NodeId],
+    given: &[(NodeId, NodeId)],
+) -> Result<Vec<NodeId>, Box<NoDerivative>> {
+    for id in outputs.iter().chain(given.iter().map(|(value, _)| value)) {
+        if !function.ty(*id).dtype.is_float() {
+            let reason = format!("there is no tangent of {}", function.ty(*id));
+            return Err(NoDerivative::new(reason, function, *id));
+        }
+    }
+    let mut tangents: BTreeMap<NodeId, NodeId> = given.iter().copied().collect();
+    // Tangents of the results of calls.
+    let mut of_calls: BTreeMap<NodeId, Vec<Option<NodeId>>> = BTreeMap::new();
+    for id in needed(function, outputs) {
+        let node = &function.nodes[id];
+        let (op, inputs, span) = (node.op.clone(), node.inputs.clone(), node.span);
+        if tangents.contains_key(&id) {
+            continue;
+        }
+        if let Op::Get(get) = &op {
+            let tangent = of_calls.get(&inputs[0]).and_then(|results| results[get.index]);
+            tangents.extend(tangent.map(|tangent| (id, tangent)));
+            continue;
+        }
+        let of_inputs: Vec<Option<NodeId>> =
+            inputs.iter().map(|input| tangents.get(input).copied()).collect();
+        if of_inputs.iter().all(Option::is_none) {
+            continue;
+        }
+        if let Op::Call(call) = &op {
+            let varying: Vec<bool> = of_inputs.iter().map(Option::is_some).collect();
+            let forward =
+                jvp_function(module, call.callee, &varying).map_err(|error| error.called_from(span))?;
+            let mut operands = inputs;
+            operands.extend(of_inputs.into_iter().flatten());
+            let is_float: Vec<bool> = node_result_is_float(function, id);
+            let mut b = Builder { module, function, span };
+            let call = b.add(Op::from(ops::Call { callee: forward }), &operands);
+            let mut index = 0;
+            let mut results = Vec::new();
+            for is_float in is_float {
+                results.push(is_float.then(|| {
+                    let tangent = b.add(Op::from(ops::Get { index }), &[call]);
+                    index += 1;
+                    tangent
+                }));
+            }
+            of_calls.insert(id, results);
+        } else if function.ty(id).dtype.is_float() {
+            let mut b = Builder { module, function, span };
+            match op.jvp(&mut b, &inputs, id, &of_inputs) {
+                Ok(tangent) => tangents.extend(tangent.map(|tangent| (id, tangent))),
+                Err(reason) => return Err(NoDerivative::new(reason, function, id)),
+            }
+        }
+    }
+    let mut b = Builder::new(module, function);
+    Ok(outputs.iter().map(|id| tangents.get(id).copied().unwrap_or_else(|| b.zeros_like(*id))).collect())
+}
+
+/// The function from the parameters of `callee` and the tangents of the varying ones to the tangents of the float
+/// results. Made once.
+pub fn jvp_function(
+    module: &mut Module,
+    callee: FuncId,
+    varying: &[bool],
+) -> Result<FuncId, Box<NoDerivative>> {
+    let source = &module.functions[callee];
+    let all: Vec<bool> = source.params.iter().map(|param| param.ty.dtype.is_float()).collect();
+    let derived_name = |of: &str| derived::name(of, "jvp", varying, &all);
+    let mut function = source.clone();
+    function.name = derived_name(&source.name);
+    function.composite = source.composite.as_deref().map(derived_name);
+    for param in &mut function.params {
+        param.role = Role::Input;
+    }
+    let mut given = Vec::new();
+    for index in (0..varying.len()).filter(|index| varying[*index]) {
+        let value = parameter(&mut function, index);
+        let param = &function.params[index];
+        let tangent = Param { name: format!("t_{}", param.name), role: Role::Input, ty: param.ty.clone() };
+        given.push((value, Builder::new(module, &mut function).param(tangent)));
+    }
+    if let Some(known) = derived::find(module, &function.name, &function.params) {
+        return Ok(known);
+    }
+    let results: Vec<(String, Role, NodeId)> = std::mem::take(&mut function.results)
+        .into_iter()
+        .filter(|(_, _, value)| function.ty(*value).dtype.is_float())
+        .collect();
+    let outputs: Vec<NodeId> = results.iter().map(|(_, _, value)| *value).collect();
+    let tangents = jvp(module, &mut function, &outputs, &given)?;
+    function.results = results
+        .into_iter()
+        .zip(tangents)
+        .map(|((name, _, _), tangent)| (format!("t_{name}"), Role::Output, tangent))
+        .collect();
+    Ok(derived::add(module, function))
+}
+
+fn node_result_is_float(function: &Function, id: NodeId) -> Vec<bool> {
+    function.nodes[id].types.iter().map(|ty| ty.dtype.is_float()).collect()
+}
+
+/// The nodes that the outputs follow from, in program order.
+fn needed(function: &Function, outputs: &[NodeId]) -> Vec<NodeId> {
+    let mut needed = vec![false; function.nodes.len()];
+    for id in outputs {
+        needed[id.index()] = true;
+    }
+    for (id, node) in function.nodes.iter().rev() {
+        if needed[id.index()] {
+            for input in &node.inputs {
+                needed[input.index()] = true;
+            }
+        }
+    }
+    function.nodes.ids().filter(|id| needed[id.index()]).collect()
+}

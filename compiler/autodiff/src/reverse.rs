@@ -1,0 +1,227 @@
+//! Reverse derivatives: one walk from the results to the operands that matter, asking each operator's `vjp`.
+//!
+//! For `c = f(a)`, `e = g(c, b)` and a cotangent `de`, the nodes `dc, db = vjp_g(…, de)` and `da = vjp_f(…, dc)` are
+//! appended. A call is answered by a call of the callee's derivative, which computes the callee's values again: once
+//! both are inlined these are equal computations, and merged.
+
+use crate::{NoDerivative, derived};
+use graph::{Builder, FuncId, Function, Grad, Module, Node, NodeId, Op, Param, Role, ops};
+use kernel::Binary;
+use std::collections::BTreeMap;
+
+/// The derivatives of a float scalar by each of `wrt`, as values of the same function; the function is not in the
+/// module yet. What the cost does not depend on has the derivative zero.
+pub fn grad(
+    module: &mut Module,
+    function: &mut Function,
+    cost: NodeId,
+    wrt: &[NodeId],
+) -> Result<Vec<NodeId>, Box<NoDerivative>> {
+    let ty = function.ty(cost);
+    if !ty.dtype.is_float() || ty.rank() != 0 {
+        let reason = format!("a derivative is that of a float scalar, this is {ty}");
+        return Err(NoDerivative::new(reason, function, cost));
+    }
+    let dtype = ty.dtype;
+    let seed = Builder::new(module, function).scalar(dtype, 1.0);
+    vjp(module, function, &[(cost, seed)], wrt)
+}
+
+/// The cotangents of `wrt` that follow from the cotangents of some values: pairs of value and cotangent.
+pub fn vjp(
+    module: &mut Module,
+    function: &mut Function,
+    seeds: &[(NodeId, NodeId)],
+    wrt: &[NodeId],
+) -> Result<Vec<NodeId>, Box<NoDerivative>> {
+    for id in wrt {
+        if !function.ty(*id).dtype.is_float() {
+            let reason = format!("there is no derivative with respect to {}", function.ty(*id));
+            return Err(NoDerivative::new(reason, function, *id));
+        }
+    }
+    let cotangents = Reverse::run(module, function, seeds, wrt)?;
+    let mut b = Builder::new(module, function);
+    Ok(wrt.iter().map(|id| cotangents.get(id).copied().unwrap_or_else(|| b.zeros_like(*id))).collect())
+}
+
+/// The function from the parameters of `callee` and the cotangents of the chosen results to those of the chosen
+/// parameters. Made once; a composite's is the composite `name.vjp`.
+pub fn vjp_function(
+    module: &mut Module,
+    callee: FuncId,
+    wrt: &[bool],
+    seeded: &[bool],
+) -> Result<FuncId, Box<NoDerivative>> {
+    let source = &module.functions[callee];
+    let all_params: Vec<bool> = source.params.iter().map(|param| param.ty.dtype.is_float()).collect();
+    let all_results: Vec<bool> =
+        source.results.iter().map(|(_, _, value)| source.ty(*value).dtype.is_float()).collect();
+    let derived_name = |of: &str| {
+        let of_params = derived::name(of, "vjp", wrt, &all_params);
+        if seeded == all_results { of_params } else { derived::name(&of_params, "of", seeded, &[]) }
+    };
+    let mut function = source.clone();
+    function.name = derived_name(&source.name);
+    function.composite = source.composite.as_deref().map(derived_name);
+    for param in &mut function.params {
+        param.role = Role::Input;
+    }
+    let results = std::mem::take(&mut function.results);
+    let seeds: Vec<(NodeId, NodeId)> = {
+        let mut b = Builder::new(module, &mut function);
+        let mut seeds = Vec::new();
+        for ((name, _, value), _) in results.iter().zip(seeded).filter(|(_, seeded)| **seeded) {
+            let ty = b.ty(*value).clone();
+            let cotangent = b.param(Param { name: format!("d_{name}"), role: Role::Input, ty });
+            seeds.push((*value, cotangent));
+        }
+        seeds
+    };
+    if let Some(known) = derived::find(module, &function.name, &function.params) {
+        return Ok(known);
+    }
+    let chosen: Vec<usize> = (0..wrt.len()).filter(|index| wrt[*index]).collect();
+    let wrt: Vec<NodeId> = chosen.iter().map(|index| parameter(&mut function, *index)).collect();
+    let cotangents = vjp(module, &mut function, &seeds, &wrt)?;
+    for (index, cotangent) in chosen.iter().zip(cotangents) {
+        let name = format!("d_{}", function.params[*index].name);
+        function.results.push((name, Role::Output, cotangent));
+    }
+    Ok(derived::add(module, function))
+}
+
+/// The node of a parameter; one is added where nothing reads it.
+pub(crate) fn parameter(function: &mut Function, index: usize) -> NodeId {
+    let known = function
+        .nodes
+        .iter()
+        .find(|(_, node)| matches!(&node.op, Op::Parameter(parameter) if parameter.index == index));
+    match known {
+        Some((id, _)) => id,
+        None => {
+            let types = vec![function.params[index].ty.clone()];
+            let op = Op::from(ops::Parameter { index });
+            function.nodes.push(Node { op, inputs: Vec::new(), types, span: None })
+        }
+    }
+}
+
+struct Reverse {
+    /// Which nodes depend on what is differentiated by, through floats.
+    active: Vec<bool>,
+    cotangents: BTreeMap<NodeId, NodeId>,
+    /// Cotangents of the results of calls.
+    call_cotangents: BTreeMap<NodeId, BTreeMap<usize, NodeId>>,
+}
+
+impl Reverse {
+    fn run(
+        module: &mut Module,
+        function: &mut Function,
+        seeds: &[(NodeId, NodeId)],
+        wrt: &[NodeId],
+    ) -> Result<BTreeMap<NodeId, NodeId>, Box<NoDerivative>> {
+        let n_nodes = seeds.iter().map(|(value, _)| value.index() + 1).max().unwrap_or(0);
+        let mut walk = Reverse {
+            active: activity(function, n_nodes, wrt),
+            cotangents: BTreeMap::new(),
+            call_cotangents: BTreeMap::new(),
+        };
+        for (value, cotangent) in seeds {
+            walk.add(&mut Builder::new(module, function), *value, *cotangent);
+        }
+        for id in (0..n_nodes).rev().map(NodeId::new) {
+            if walk.active[id.index()] {
+                walk.visit(module, function, id)?;
+            }
+        }
+        Ok(walk.cotangents)
+    }
+
+    fn visit(
+        &mut self,
+        module: &mut Module,
+        function: &mut Function,
+        id: NodeId,
+    ) -> Result<(), Box<NoDerivative>> {
+        let node = &function.nodes[id];
+        let (op, inputs, span) = (node.op.clone(), node.inputs.clone(), node.span);
+        if let Op::Call(call) = &op {
+            return self.visit_call(module, function, id, call.callee);
+        }
+        let Some(cotangent) = self.cotangents.get(&id).copied() else { return Ok(()) };
+        match &op {
+            Op::Parameter(_) => {}
+            Op::Get(get) => {
+                let mut b = Builder { module, function, span };
+                let results = self.call_cotangents.entry(inputs[0]).or_default();
+                let sum = match results.get(&get.index) {
+                    Some(other) => b.binary(Binary::Add, *other, cotangent),
+                    None => cotangent,
+                };
+                results.insert(get.index, sum);
+            }
+            op => {
+                let mut b = Builder { module, function, span };
+                let grads = op.vjp(&mut b, &inputs, id, cotangent);
+                for (input, grad) in inputs.iter().zip(grads) {
+                    if !self.active[input.index()] {
+                        continue;
+                    }
+                    match grad {
+                        Grad::Value(value) => self.add(&mut b, *input, value),
+                        Grad::Zero => {}
+                        Grad::None(reason) => return Err(NoDerivative::new(reason, b.function, id)),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_call(
+        &mut self,
+        module: &mut Module,
+        function: &mut Function,
+        id: NodeId,
+        callee: FuncId,
+    ) -> Result<(), Box<NoDerivative>> {
+        let Some(cotangents) = self.call_cotangents.remove(&id) else { return Ok(()) };
+        let node = &function.nodes[id];
+        let (mut operands, span) = (node.inputs.clone(), node.span);
+        let wrt: Vec<bool> = operands.iter().map(|input| self.active[input.index()]).collect();
+        let seeded: Vec<bool> = (0..node.types.len()).map(|index| cotangents.contains_key(&index)).collect();
+        let chosen: Vec<NodeId> =
+            operands.iter().zip(&wrt).filter(|(_, chosen)| **chosen).map(|(input, _)| *input).collect();
+        operands.extend(cotangents.into_values());
+        let derivative =
+            vjp_function(module, callee, &wrt, &seeded).map_err(|error| error.called_from(span))?;
+        let mut b = Builder { module, function, span };
+        let call = b.add(Op::from(ops::Call { callee: derivative }), &operands);
+        for (index, input) in chosen.into_iter().enumerate() {
+            let cotangent = b.add(Op::from(ops::Get { index }), &[call]);
+            self.add(&mut b, input, cotangent);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, b: &mut Builder<'_>, id: NodeId, cotangent: NodeId) {
+        let sum = match self.cotangents.get(&id) {
+            Some(other) => b.binary(Binary::Add, *other, cotangent),
+            None => cotangent,
+        };
+        self.cotangents.insert(id, sum);
+    }
+}
+
+/// Which of the first nodes carry a derivative: floats that depend on one of `wrt` through floats alone.
+fn activity(function: &Function, n_nodes: usize, wrt: &[NodeId]) -> Vec<bool> {
+    let mut active: Vec<bool> = Vec::with_capacity(n_nodes);
+    for (id, node) in function.nodes.iter().take(n_nodes) {
+        let carries = node.op.callee().is_some() || node.ty().dtype.is_float();
+        let depends = wrt.contains(&id) || node.inputs.iter().any(|input| active[input.index()]);
+        active.push(carries && depends);
+    }
+    active
+}

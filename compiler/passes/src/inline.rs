@@ -1,0 +1,126 @@
+//! Put the body of a function in the place of each call of it: `y = call @dense x w` becomes `y = add (contract x w) b`.
+//! Composites stay calls until `expand_composites`.
+//! Needs: callees before callers. Keeps: requirements, in the caller's dimensions.
+
+use crate::{
+    Changed, Pass, PassCx,
+    rebuild::{each_function, rebuild},
+};
+use graph::{Effect, Function, Module, Node, NodeId, Op, Type, ops::bind};
+use shape::{Assumption, Dim, Facts, Proof, Symbol};
+use std::collections::BTreeMap;
+
+pub const PASS: Pass = Pass { name: "inline", summary: "put bodies in the place of calls", run };
+
+fn run(module: &mut Module, cx: &PassCx<'_>) -> Result<Changed, String> {
+    expand_calls(module, cx, |callee| callee.composite.is_none())
+}
+
+/// Expands the calls of the functions that `wanted` accepts, at any depth.
+pub(crate) fn expand_calls(
+    module: &mut Module,
+    cx: &PassCx<'_>,
+    wanted: impl Fn(&Function) -> bool,
+) -> Result<Changed, String> {
+    each_function(module, cx, |module, function| {
+        // What each call that was expanded gave.
+        let mut results: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
+        let facts_before = function.facts.clone();
+        let mut effects = Vec::new();
+        let changed = rebuild(module, function, |b, node| {
+            if let Op::Get(get) = &node.op {
+                return Ok(results.get(&node.inputs[0]).map(|values| values[get.index]));
+            }
+            let Some(callee) = node.op.callee().and_then(|id| module.functions.get(id)) else {
+                return Ok(None);
+            };
+            if !wanted(callee) {
+                return Ok(None);
+            }
+            let types: Vec<&Type> = node.inputs.iter().map(|input| b.ty(*input)).collect();
+            let dims = bind(callee, b.facts(), &types).map_err(|fault| fault.message.clone())?;
+            effects.extend(callee.effects.iter().map(|effect| in_dims(effect, &dims)));
+            for assumption in callee.facts.assumptions() {
+                assume(&mut b.function.facts, assumption, &dims);
+            }
+            let values = copy_body(b.function, callee, &node.inputs, &dims);
+            // A stand-in that nothing reads keeps the call's place until the next rebuild drops it.
+            let place = b.function.nodes.push(node.clone());
+            results.insert(place, values);
+            Ok(Some(place))
+        })?;
+        for effect in effects {
+            if !function.effects.contains(&effect) && !always_holds(&effect, &facts_before) {
+                function.effects.push(effect);
+            }
+        }
+        if changed == Changed::Yes {
+            rebuild(module, function, |_, _| Ok(None))?;
+        }
+        Ok(changed)
+    })
+}
+
+fn copy_body(
+    function: &mut Function,
+    callee: &Function,
+    operands: &[NodeId],
+    dims: &BTreeMap<Symbol, Dim>,
+) -> Vec<NodeId> {
+    let mut copies: Vec<NodeId> = Vec::with_capacity(callee.nodes.len());
+    for (_, node) in callee.nodes.iter() {
+        copies.push(match &node.op {
+            Op::Parameter(parameter) => operands[parameter.index],
+            op => {
+                let substituted = |ty: &Type| Type::new(ty.dtype, ty.shape.substitute(dims));
+                function.nodes.push(Node {
+                    op: op.clone().substitute(dims),
+                    inputs: node.inputs.iter().map(|input| copies[input.index()]).collect(),
+                    types: node.types.iter().map(substituted).collect(),
+                    span: node.span,
+                })
+            }
+        });
+    }
+    callee.results.iter().map(|(_, _, value)| copies[value.index()]).collect()
+}
+
+fn in_dims(effect: &Effect, dims: &BTreeMap<Symbol, Dim>) -> Effect {
+    match effect {
+        Effect::RequireGe { value, at_least, message, span } => Effect::RequireGe {
+            value: value.substitute(dims),
+            at_least: at_least.substitute(dims),
+            message: message.clone(),
+            span: *span,
+        },
+        Effect::RequireEq { a, b, message, span } => {
+            let (a, b) = (a.substitute(dims), b.substitute(dims));
+            Effect::RequireEq { a, b, message: message.clone(), span: *span }
+        }
+    }
+}
+
+fn always_holds(effect: &Effect, facts: &Facts) -> bool {
+    let proof = match effect {
+        Effect::RequireGe { value, at_least, .. } => facts.prove_ge(value, at_least),
+        Effect::RequireEq { a, b, .. } => facts.prove_eq(a, b),
+    };
+    proof == Proof::Proved
+}
+
+fn assume(facts: &mut Facts, assumption: &Assumption, dims: &BTreeMap<Symbol, Dim>) {
+    let in_dims = |dim: &Dim| dim.substitute(dims);
+    let assumption = match assumption {
+        Assumption::Ge(a, b) => Assumption::Ge(in_dims(a), in_dims(b)),
+        Assumption::Eq(a, b) => Assumption::Eq(in_dims(a), in_dims(b)),
+        Assumption::Divisible(a, by) => Assumption::Divisible(in_dims(a), in_dims(by)),
+    };
+    let proof = match &assumption {
+        Assumption::Ge(a, b) => facts.prove_ge(a, b),
+        Assumption::Eq(a, b) => facts.prove_eq(a, b),
+        Assumption::Divisible(a, by) => facts.prove_divisible(a, by),
+    };
+    if proof != Proof::Proved {
+        facts.assume(assumption);
+    }
+}

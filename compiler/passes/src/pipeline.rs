@@ -1,0 +1,109 @@
+//! The lists of passes, and the driver that runs and checks them.
+
+use crate::{Changed, Pass, PassCx, cse, dce, expand_composites, fold, inline, precision, simplify};
+use graph::{FuncId, Module, print::print, verify::verify};
+use std::{collections::BTreeSet, fmt};
+
+/// All passes, by name.
+pub const PASSES: &[Pass] = &[
+    precision::PASS,
+    inline::PASS,
+    dce::PASS,
+    cse::PASS,
+    simplify::PASS,
+    fold::PASS,
+    expand_composites::PASS,
+];
+
+/// Everything: composites are first met as wholes, then expanded and treated with what is around them.
+pub const COMPILED: &[Pass] = &[
+    precision::PASS,
+    inline::PASS,
+    cse::PASS,
+    simplify::PASS,
+    fold::PASS,
+    expand_composites::PASS,
+    cse::PASS,
+    simplify::PASS,
+    fold::PASS,
+    simplify::PASS,
+    cse::PASS,
+    dce::PASS,
+];
+
+/// One kernel a primitive, as written.
+pub const EAGER: &[Pass] = &[precision::PASS, inline::PASS, expand_composites::PASS, dce::PASS];
+
+pub struct Options<'a> {
+    pub float: kernel::DType,
+    pub strict: bool,
+    /// Whether to verify the module after each pass.
+    pub verify: bool,
+    pub keep_composites: BTreeSet<String>,
+    pub observer: Option<&'a mut dyn Observer>,
+}
+
+impl Options<'_> {
+    pub fn new(float: kernel::DType) -> Options<'static> {
+        Options { float, strict: false, verify: true, keep_composites: BTreeSet::new(), observer: None }
+    }
+}
+
+/// Sees each pass: for dumps and timings, since the compiler itself has no clock and no files.
+pub trait Observer {
+    fn before(&mut self, pass: &Pass, module: &Module);
+    fn after(&mut self, pass: &Pass, changed: Changed, module: &Module);
+}
+
+/// A pass made a bad module: a bug of the compiler, with all that is needed to reproduce it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PassBug {
+    pub pass: &'static str,
+    pub message: String,
+    /// The module before the pass; empty where passes are not verified.
+    pub before: String,
+}
+
+impl fmt::Display for PassBug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "internal: pass `{}`: {}", self.pass, self.message)
+    }
+}
+
+impl std::error::Error for PassBug {}
+
+pub fn find(name: &str) -> Option<&'static Pass> {
+    PASSES.iter().find(|pass| pass.name == name)
+}
+
+pub fn run_pipeline(
+    module: &mut Module,
+    entries: &[FuncId],
+    passes: &[Pass],
+    options: Options<'_>,
+) -> Result<(), PassBug> {
+    let Options { float, strict, verify: verifies, keep_composites, mut observer } = options;
+    let cx = PassCx { entries, float, strict, keep_composites: &keep_composites };
+    if verifies {
+        verify(module).map_err(|message| PassBug { pass: "(none)", message, before: print(module) })?;
+    }
+    for pass in passes {
+        if let Some(observer) = &mut observer {
+            observer.before(pass, module);
+        }
+        let before = verifies.then(|| module.clone());
+        let bug = |message: String| PassBug {
+            pass: pass.name,
+            message,
+            before: before.as_ref().map(print).unwrap_or_default(),
+        };
+        let changed = (pass.run)(module, &cx).map_err(bug)?;
+        if verifies {
+            verify(module).map_err(bug)?;
+        }
+        if let Some(observer) = &mut observer {
+            observer.after(pass, changed, module);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! Contractions take in what moves the elements of their operands: it is all in the subscripts.
+
+use super::{Match, rules};
+use graph::{
+    NodeId, Op,
+    ops::{Contract, Subscript},
+};
+use shape::Dim;
+
+rules! {
+    operand_transposed,
+    operand_stretched,
+    operand_sliced,
+}
+
+/// The contraction, and each operand with its subscripts.
+fn operands<'a>(m: &'a Match<'_, '_>) -> Option<(&'a Contract, [(NodeId, &'a Vec<Subscript>); 2])> {
+    let Op::Contract(contract) = &m.node.op else { return None };
+    Some((contract, [(m.input(0), &contract.lhs), (m.input(1), &contract.rhs)]))
+}
+
+/// The contraction with one operand exchanged for another, at these subscripts.
+fn with_operand(m: &mut Match<'_, '_>, side: usize, x: NodeId, subscripts: Vec<Subscript>) -> Option<NodeId> {
+    let Op::Contract(contract) = &m.node.op else { return None };
+    let (mut contract, mut inputs) = (contract.clone(), m.node.inputs.clone());
+    inputs[side] = x;
+    if side == 0 {
+        contract.lhs = subscripts
+    } else {
+        contract.rhs = subscripts
+    }
+    m.replace(contract, &inputs)
+}
+
+/// xᵀ[s₀, s₁] = x[s₁, s₀].
+fn operand_transposed(m: &mut Match<'_, '_>) -> Option<NodeId> {
+    let (_, sides) = operands(m)?;
+    let (side, x, subscripts) = sides.into_iter().enumerate().find_map(|(side, (id, subscripts))| {
+        let node = m.of(id);
+        let Op::Transpose(transpose) = &node.op else { return None };
+        let mut moved = subscripts.clone();
+        for (axis, from) in transpose.perm.iter().enumerate() {
+            moved[*from] = subscripts[axis].clone();
+        }
+        Some((side, node.inputs[0], moved))
+    })?;
+    with_operand(m, side, x, subscripts)
+}
+
+/// A repeated element is read where it is: an axis that was stretched at 0, an axis that was added not at all.
+fn operand_stretched(m: &mut Match<'_, '_>) -> Option<NodeId> {
+    let (_, sides) = operands(m)?;
+    let (side, x, subscripts) = sides.into_iter().enumerate().find_map(|(side, (id, subscripts))| {
+        let node = m.of(id);
+        let Op::Broadcast(_) = &node.op else { return None };
+        let (from, to) = (&m.b.ty(node.inputs[0]).shape, &node.ty().shape);
+        let added = to.rank() - from.rank();
+        let read = from.iter().zip(&to[added..]).zip(&subscripts[added..]).map(|((from, to), subscript)| {
+            if from == to {
+                subscript.clone()
+            } else {
+                Subscript { terms: Vec::new(), offset: Dim::default() }
+            }
+        });
+        Some((side, node.inputs[0], read.collect()))
+    })?;
+    with_operand(m, side, x, subscripts)
+}
+
+/// Element s of a slice is element start + stride · s.
+fn operand_sliced(m: &mut Match<'_, '_>) -> Option<NodeId> {
+    let (_, sides) = operands(m)?;
+    let (side, x, subscripts) = sides.into_iter().enumerate().find_map(|(side, (id, subscripts))| {
+        let node = m.of(id);
+        let Op::Slice(slice) = &node.op else { return None };
+        let read =
+            subscripts.iter().zip(&slice.start).zip(&slice.stride).map(|((subscript, start), stride)| {
+                let terms = subscript.terms.iter().map(|(c, index)| Some((c.checked_mul(*stride)?, *index)));
+                Some(Subscript {
+                    terms: terms.collect::<Option<Vec<_>>>()?,
+                    offset: start + &subscript.offset * *stride,
+                })
+            });
+        Some((side, node.inputs[0], read.collect::<Option<Vec<Subscript>>>()?))
+    })?;
+    with_operand(m, side, x, subscripts)
+}
