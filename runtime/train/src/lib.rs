@@ -16,6 +16,7 @@ mod auc;
 mod checkpoint;
 mod context;
 mod evaluate;
+mod events;
 mod feed;
 mod fit;
 mod log;

@@ -1,5 +1,7 @@
-//! What a run tells while it runs: `metrics.jsonl` for programs, a line on the terminal for people.
+//! What a run tells while it runs: `metrics.jsonl` and TensorBoard's events for programs, a line on the terminal for
+//! people.
 
+use crate::events::Events;
 use base::Diagnostic;
 use serde_json::{Map, Value, json};
 use std::{
@@ -7,6 +9,8 @@ use std::{
     io::{IsTerminal, Write},
     path::{Path, PathBuf},
 };
+
+pub(crate) const METRICS_FILE: &str = "metrics.jsonl";
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, PartialEq, Debug)]
@@ -66,34 +70,38 @@ pub fn parse_lines(text: &str) -> Vec<Line> {
     text.lines().filter_map(Line::parse).collect()
 }
 
-/// Writes `metrics.jsonl` line by line, so that a reader can follow.
+/// Writes `metrics.jsonl` line by line, so that a reader can follow, and the same numbers as events.
 pub(crate) struct Log {
     path: PathBuf,
     file: File,
+    events: Events,
 }
 
 impl Log {
-    /// Goes on after the lines up to `step`; 0 begins anew.
-    pub fn open(path: &Path, step: u64) -> Result<Log, Diagnostic> {
-        let kept: Vec<Line> = match std::fs::read_to_string(path) {
-            Ok(text) if step > 0 => parse_lines(&text).into_iter().filter(|line| line.step <= step).collect(),
-            _ => Vec::new(),
+    /// Goes on after the lines up to `step`.
+    pub fn open(folder: &Path, step: u64) -> Result<Log, Diagnostic> {
+        let path = folder.join(METRICS_FILE);
+        let old = match std::fs::read_to_string(&path) {
+            Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => String::new(),
+            read => read.map_err(|fault| failed(&path, &fault))?,
         };
-        let text: String = kept.iter().map(|line| line.to_json() + "\n").collect();
-        tensor::file::write_atomically(path, text.as_bytes())?;
-        let file = File::options().append(true).open(path).map_err(|fault| failed(path, &fault))?;
-        Ok(Log { path: path.into(), file })
+        let kept = parse_lines(&old).into_iter().filter(|line| line.step <= step);
+        let text: String = kept.map(|line| line.to_json() + "\n").collect();
+        tensor::file::write_atomically(&path, text.as_bytes())?;
+        let file = File::options().append(true).open(&path).map_err(|fault| failed(&path, &fault))?;
+        Ok(Log { path, file, events: Events::create(folder)? })
     }
 
     pub fn write(&mut self, line: &Line) -> Result<(), Diagnostic> {
         // One write a line, so that none is ever mixed or cut by another process.
         let text = line.to_json() + "\n";
-        self.file.write_all(text.as_bytes()).map_err(|fault| failed(&self.path, &fault))
+        self.file.write_all(text.as_bytes()).map_err(|fault| failed(&self.path, &fault))?;
+        self.events.write(line)
     }
 }
 
 fn failed(path: &Path, fault: &std::io::Error) -> Diagnostic {
-    Diagnostic::error("E0708", format!("cannot write `{}`: {fault}", path.display()))
+    Diagnostic::error("E0708", format!("cannot keep the log `{}`: {fault}", path.display()))
 }
 
 /// The line on standard error that is rewritten while training goes on. Nothing where there is no terminal.
@@ -160,12 +168,12 @@ mod tests {
     #[test]
     fn resuming_cuts_what_came_after_and_what_is_torn() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("metrics.jsonl");
-        let mut log = Log::open(&path, 0).unwrap();
+        let path = folder.path().join(METRICS_FILE);
+        let mut log = Log::open(folder.path(), 0).unwrap();
         (1..=4).for_each(|step| log.write(&line(step)).unwrap());
         let torn = std::fs::read_to_string(&path).unwrap() + "{\"step\":5,\"ep";
         std::fs::write(&path, torn).unwrap();
-        let mut log = Log::open(&path, 2).unwrap();
+        let mut log = Log::open(folder.path(), 2).unwrap();
         log.write(&line(9)).unwrap();
         let steps: Vec<u64> =
             parse_lines(&std::fs::read_to_string(&path).unwrap()).iter().map(|line| line.step).collect();

@@ -6,11 +6,12 @@ use crate::{
     evaluate::measure,
     feed::Controls,
     fit::fit,
-    log::{Log, Terminal, parse_lines},
+    log::{Log, METRICS_FILE, Terminal, parse_lines},
     report::report,
     step::{StepReport, Stepper},
 };
-use base::Diagnostic;
+use abi::Role;
+use base::{Diagnostic, Severity};
 use exec::Arena;
 use std::{
     path::{Path, PathBuf},
@@ -106,8 +107,7 @@ impl<'a> Run<'a> {
             None => None,
         };
         let checkpoints = options.directory.join("checkpoints");
-        let log_path = options.directory.join("metrics.jsonl");
-        if !options.resume && (log_path.exists() || checkpoints.exists()) {
+        if !options.resume && (options.directory.join(METRICS_FILE).exists() || checkpoints.exists()) {
             let message = format!("`{}` already holds a run", options.directory.display());
             return Err(Diagnostic::error("E0814", message)
                 .help("resume it with `--resume`, or choose another directory with `--out`"));
@@ -136,6 +136,7 @@ impl<'a> Run<'a> {
         } else if let Some(start) = &options.start {
             parameters.adopt(start)?;
         }
+        warnings.extend(unused(context));
         // Whatever may fail for want of data or code fails before the directory is touched.
         let stepper = Stepper::new(context, &parameters, &controls)?;
         if !options.resume {
@@ -163,7 +164,7 @@ impl<'a> Run<'a> {
             early_stop,
             directory: options.directory.clone(),
             store,
-            log: Log::open(&log_path, progress.step)?,
+            log: Log::open(&options.directory, progress.step)?,
             terminal: Terminal::new(options.progress),
             data_hash,
             evaluation: None,
@@ -313,7 +314,7 @@ pub fn write_report(directory: &Path, model: &str) -> Result<(), Diagnostic> {
         std::fs::read_to_string(&path)
             .map_err(|fault| Diagnostic::error("E0708", format!("cannot read `{}`: {fault}", path.display())))
     };
-    let page = report(model, &parse_lines(&read("metrics.jsonl")?), &read("config.json")?)?;
+    let page = report(model, &parse_lines(&read(METRICS_FILE)?), &read("config.json")?)?;
     tensor::file::write_atomically(&directory.join("report.html"), page.as_bytes())
 }
 
@@ -324,6 +325,24 @@ fn summary(line: &Line, total_steps: u64) -> String {
         text += &format!("  {name} {value:.4}");
     }
     text + &format!("  {:.1} s", line.seconds)
+}
+
+/// A note about the fields that no entry point reads.
+fn unused(context: &Context) -> Option<Diagnostic> {
+    let reads = |name: &str| {
+        let mut args = context.program.entries().iter().flat_map(|entry| &entry.info().args);
+        args.any(|arg| arg.role == Role::Input && arg.name == name)
+    };
+    let fields = context.dataset.fields.keys().filter(|name| !reads(name));
+    let names: Vec<String> = fields.map(|name| format!("`{name}`")).collect();
+    let note = || Diagnostic {
+        severity: Severity::Note,
+        ..Diagnostic::warning(
+            "W0801",
+            format!("the model does not use these fields of the data: {}", names.join(", ")),
+        )
+    };
+    (!names.is_empty()).then(note)
 }
 
 /// Whether a checkpoint continues this very run: an error where it cannot, a warning where it may.

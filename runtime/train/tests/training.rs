@@ -111,6 +111,7 @@ fn a_line_is_learnt() {
     assert_eq!(train.len(), 20);
     assert!(train[0].lr.unwrap() > train[19].lr.unwrap());
     assert_eq!(lines.iter().filter(|line| line.split == "val").count(), 8);
+    assert_eq!(outcome.warnings, []);
     assert_eq!(lines.last().unwrap().loss, evaluation.loss);
     assert_eq!(lines.last().unwrap().metrics, evaluation.metrics);
     for file in ["config.json", "report.html", "checkpoints/last.safetensors", "checkpoints/best.safetensors"]
@@ -307,6 +308,10 @@ fn what_cannot_be_trained_is_refused_before_anything_is_written() {
         fault
     };
     let mut bench = Bench::new(spec());
+    bench.dataset.fields.insert("extra".into(), Tensor::zeros(tensor::DType::F32, [ROWS]).unwrap());
+    let outcome = bench.train(&folder.path().join("extra"), false).unwrap();
+    assert!(outcome.warnings[0].message.ends_with("`extra`"), "{:?}", outcome.warnings);
+    bench.dataset.fields.shift_remove("extra");
     let target = bench.dataset.fields.shift_remove("target").unwrap();
     bench.dataset.fields.insert("targte".into(), target);
     let fault = refused(bench);
