@@ -11,7 +11,9 @@ mod form;
 pub mod interp;
 mod kernel;
 mod plan;
+pub mod print;
 mod stmt;
+pub mod transform;
 
 pub use dtype::{DType, Ty};
 pub use expr::{Binary, Const, Expr, Unary};

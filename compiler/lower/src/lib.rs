@@ -1,1 +1,118 @@
-//! placeholder
+//! Stage ⑤: from tensor graph to kernels and plans.
+//! Input: entry functions of a [`graph::Module`], inlined, composites expanded, dtypes concrete.
+//! Output: [`kernel::Kernel`]s and, for each entry, a [`kernel::Plan`] with every temporary's place.
+//! Invariants: everything follows from the graph, its shapes and the target's vector width, never from threads; operators
+//! are composed through their element functions, so only contractions, reductions and scatters are known by their form.
+
+mod checks;
+mod compose;
+mod draft;
+mod dump;
+mod emit;
+mod entry;
+mod group;
+mod place;
+mod plan_memory;
+pub mod schedule;
+
+pub use dump::dump;
+pub use entry::lower;
+
+use base::Span;
+use kernel::{Kernel, KernelId, Module, Plan, Step};
+use std::collections::HashMap;
+
+/// How many nodes one kernel may compute.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Style {
+    /// Fused groups.
+    #[default]
+    Compiled,
+    /// One kernel a node: slow, and easy to look into.
+    Graph,
+}
+
+pub struct Options<'a> {
+    /// The plan's name, and the prefix of its kernels' names.
+    pub name: String,
+    /// What `float` is, should a type still say so.
+    pub float: kernel::DType,
+    /// Width of the target's vectors: 512, 256 or 128.
+    pub vector_bits: u16,
+    pub style: Style,
+    /// The place in the source as users read it.
+    pub place: &'a dyn Fn(Span) -> String,
+}
+
+impl Options<'_> {
+    pub fn new(name: impl Into<String>) -> Options<'static> {
+        Options {
+            name: name.into(),
+            float: kernel::DType::F32,
+            vector_bits: 512,
+            style: Style::Compiled,
+            place: &|_| String::new(),
+        }
+    }
+}
+
+/// What lowering cannot do yet.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unsupported {
+    pub message: String,
+    pub span: Option<Span>,
+}
+
+impl Unsupported {
+    pub(crate) fn new(message: impl Into<String>, span: Option<Span>) -> Unsupported {
+        Unsupported { message: message.into(), span }
+    }
+}
+
+impl std::fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Unsupported {}
+
+/// The kernels and plan of one entry; kernel ids are positions in `kernels`.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Lowered {
+    pub kernels: Vec<Kernel>,
+    pub plan: Plan,
+}
+
+/// Puts entries together; kernels that differ only in their name are kept once.
+pub fn link(entries: Vec<Lowered>) -> Module {
+    let mut module = Module::default();
+    // Only looked up: the order of kernels is that of their first call.
+    let mut known: HashMap<Kernel, KernelId> = HashMap::new();
+    for Lowered { kernels, mut plan } in entries {
+        let ids: Vec<KernelId> = kernels
+            .into_iter()
+            .map(|kernel| {
+                let mut nameless = kernel.clone();
+                nameless.name.clear();
+                *known.entry(nameless).or_insert_with(|| module.kernels.push(kernel))
+            })
+            .collect();
+        for step in &mut plan.steps {
+            if let Step::Call(call) = step {
+                call.kernel = ids[call.kernel.index()];
+            }
+        }
+        module.plans.push(plan);
+    }
+    module
+}
+
+/// Lowers several entries of a graph into one module.
+pub fn lower_all(
+    module: &graph::Module,
+    entries: &[(graph::FuncId, Options<'_>)],
+) -> Result<Module, Unsupported> {
+    let lowered = entries.iter().map(|(entry, options)| lower(module, *entry, options));
+    Ok(link(lowered.collect::<Result<Vec<_>, _>>()?))
+}

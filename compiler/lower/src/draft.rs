@@ -1,0 +1,65 @@
+//! A plan under construction: kernel calls on values that have no place in memory yet.
+
+use graph::NodeId;
+use kernel::{BufferId, DType, Kernel, Space};
+use shape::Dim;
+
+/// A value that kernels pass to each other.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Store {
+    /// A node's value.
+    Node(NodeId),
+    /// Scratch between two kernels: an index into [`Draft::temps`].
+    Temp(usize),
+    /// A result that is a copy.
+    Result(usize),
+}
+
+pub struct DraftCall {
+    pub kernel: Kernel,
+    pub buffers: Vec<Store>,
+    pub work: Dim,
+}
+
+#[derive(Default)]
+pub struct Draft {
+    pub calls: Vec<DraftCall>,
+    /// Dtype and number of elements.
+    pub temps: Vec<(DType, Dim)>,
+}
+
+impl Draft {
+    pub fn temp(&mut self, dtype: DType, elements: Dim) -> Store {
+        self.temps.push((dtype, elements));
+        Store::Temp(self.temps.len() - 1)
+    }
+}
+
+/// A kernel under construction, with the values that its arguments are.
+pub struct Body {
+    pub kernel: Kernel,
+    /// What each argument is, in order of the kernel's buffers.
+    pub arguments: Vec<Store>,
+    bound: Vec<(Store, Space, BufferId)>,
+}
+
+impl Body {
+    pub fn new(name: String) -> Body {
+        Body { kernel: Kernel::new(name), arguments: Vec::new(), bound: Vec::new() }
+    }
+
+    /// The buffer of a value, seen as one row of all its elements.
+    pub fn buffer(&mut self, store: Store, name: &str, dtype: DType, elements: Dim, space: Space) -> BufferId {
+        if let Some((_, _, id)) = self.bound.iter().find(|(s, sp, _)| *s == store && *sp == space) {
+            return *id;
+        }
+        let id = self.kernel.buffer(name, dtype, vec![elements], space);
+        self.arguments.push(store);
+        self.bound.push((store, space, id));
+        id
+    }
+
+    pub fn finish(self, work: Dim) -> DraftCall {
+        DraftCall { kernel: self.kernel, buffers: self.arguments, work }
+    }
+}

@@ -1,0 +1,41 @@
+//! From groups to kernels: loops around composed values.
+
+mod loops;
+mod nest;
+mod scatter;
+
+pub use loops::{Axis, Rows, merge_axes, operations};
+pub use nest::emit_nest;
+pub use scatter::emit_scatter;
+
+use crate::{
+    Unsupported,
+    draft::Draft,
+    group::{Groups, Kind},
+    place::Analysis,
+};
+
+pub fn emit_group(
+    analysis: &Analysis<'_>,
+    groups: &Groups,
+    index: usize,
+    draft: &mut Draft,
+) -> Result<(), Unsupported> {
+    match groups.groups[index].kind {
+        Kind::Scatter => emit_scatter(analysis, groups, index, draft),
+        _ => emit_nest(analysis, groups, index, draft),
+    }
+}
+
+/// A name that says what the group computes.
+pub fn name(analysis: &Analysis<'_>, groups: &Groups, index: usize) -> String {
+    let group = &groups.groups[index];
+    let last = group.members.last().or(group.heroes.first()).or(group.source.as_ref());
+    let what = group.heroes.first().or(last).map_or("copy", |id| analysis.node(*id).op.name());
+    let node = last.map_or(0, |id| id.index());
+    match group.kind {
+        Kind::Copy { .. } => format!("{}_copy_{node}", analysis.options.name),
+        Kind::Map => format!("{}_map_{what}_{node}", analysis.options.name),
+        _ => format!("{}_{what}_{node}", analysis.options.name),
+    }
+}

@@ -1,0 +1,507 @@
+//! The general form of a group: each output element by itself or from a loop over reduced axes, with what follows
+//! from it. The body is made for one element, then widened along the axis that memory favours.
+
+use super::{Axis, Rows, loops::visit_accesses, merge_axes, name, operations};
+use crate::{
+    Unsupported,
+    compose::Composer,
+    draft::{Draft, Store},
+    group::{Groups, Kind},
+    place::Analysis,
+};
+use graph::NodeId;
+use kernel::{
+    Binary, Combine, DType, Expr, Form, LoopKind, Space, Stmt, Ty, Unary, VarId,
+    transform::{Linear, Widen, widen},
+};
+use shape::Dim;
+use std::collections::BTreeMap;
+
+/// One reduction of the nest.
+struct Hero {
+    node: NodeId,
+    combine: Combine,
+    /// Where the combined value is kept; for positions, the value compared.
+    accumulator: VarId,
+    /// The position found, for positions.
+    position: Option<VarId>,
+    /// The value after the loops, in the node's dtype.
+    result: VarId,
+    /// Type in which values are combined.
+    dtype: DType,
+}
+
+struct Nest<'a, 'b> {
+    composer: Composer<'a, 'b>,
+    out: Vec<Axis>,
+    reduced: Vec<Axis>,
+    heroes: Vec<Hero>,
+    /// Runs for each reduced index.
+    inner: Vec<Stmt>,
+    /// Runs for each output index, after the loops.
+    epilogue: Vec<Stmt>,
+}
+
+pub fn emit_nest(
+    analysis: &Analysis<'_>,
+    groups: &Groups,
+    index: usize,
+    draft: &mut Draft,
+) -> Result<(), Unsupported> {
+    let mut nest = Nest::build(analysis, groups, index)?;
+    nest.merge();
+    draft.calls.push(nest.emit(analysis.options.vector_bits));
+    Ok(())
+}
+
+impl<'a, 'b> Nest<'a, 'b> {
+    fn build(analysis: &'b Analysis<'a>, groups: &'b Groups, index: usize) -> Result<Nest<'a, 'b>, Unsupported> {
+        let group = &groups.groups[index];
+        let mut composer = Composer::new(analysis, groups, index, name(analysis, groups, index));
+        let axes = |composer: &mut Composer<'a, 'b>, prefix: &str, extents: &[Dim]| {
+            let (mut kept, mut at) = (Vec::new(), Vec::new());
+            for (k, extent) in extents.iter().enumerate() {
+                let (var, place) = composer.axis(&format!("{prefix}{k}"), extent);
+                at.push(place);
+                if !extent.is_const(1) {
+                    kept.push(Axis { var, extent: extent.clone() });
+                }
+            }
+            (kept, at)
+        };
+        let (out, out_index) = axes(&mut composer, "i", &group.shape);
+        let extents: &[Dim] = match &group.kind {
+            Kind::Reduce { extents } | Kind::Contract { extents } => extents,
+            _ => &[],
+        };
+        let (reduced, reduced_index) = axes(&mut composer, "k", extents);
+        let full_index: Vec<Expr> = out_index.iter().chain(&reduced_index).cloned().collect();
+
+        let mut heroes = Vec::new();
+        let (mut inner, values) = composer.scope(|c| {
+            group.heroes.iter().map(|hero| c.element(*hero, &full_index, None)).collect::<Vec<_>>()
+        });
+        for (node, value) in group.heroes.iter().zip(values) {
+            let combine = match analysis.form(*node) {
+                Some(Form::Reduce { combine, .. }) => *combine,
+                _ => Combine::Sum,
+            };
+            let hero = Hero::new(&mut composer, *node, combine, &value);
+            hero.accumulate(&mut composer, value, reduced_index.first(), &mut inner);
+            heroes.push(hero);
+        }
+        for hero in &heroes {
+            composer.known.push((hero.node, out_index.clone(), Expr::Var(hero.result)));
+        }
+        let (mut epilogue, stores) = composer.scope(|c| {
+            let mut stores: Vec<Stmt> = Vec::new();
+            for node in group.heroes.iter().chain(&group.members) {
+                let value = match group.heroes.contains(node) {
+                    true => c.value(*node, &out_index, None),
+                    false => {
+                        let value = c.element(*node, &out_index, None);
+                        c.bind(value)
+                    }
+                };
+                c.known.push((*node, out_index.clone(), value.clone()));
+                if groups.stored[node.index()] {
+                    let buffer = c.output(*node);
+                    let at = c.offset(&group.shape, &out_index);
+                    stores.push(Stmt::Store { buffer, index: vec![at], value, mask: None });
+                }
+            }
+            if let (Kind::Copy { result }, Some(source)) = (&group.kind, group.source) {
+                let value = c.value(source, &out_index, None);
+                let (dtype, elements) = (analysis.dtype(source), group.shape.elements());
+                let buffer = c.body.buffer(Store::Result(*result), "copy", dtype, elements, Space::Output);
+                let at = c.offset(&group.shape, &out_index);
+                stores.push(Stmt::Store { buffer, index: vec![at], value, mask: None });
+            }
+            stores
+        });
+        epilogue.extend(stores);
+        if let Some(failure) = composer.failure.take() {
+            return Err(failure);
+        }
+        Ok(Nest { composer, out, reduced, heroes, inner, epilogue })
+    }
+
+    fn merge(&mut self) {
+        let ranges = &mut self.composer.ranges;
+        merge_axes(&mut self.out, &mut [&mut self.inner, &mut self.epilogue], ranges);
+        if self.heroes.iter().all(|hero| hero.position.is_none()) {
+            merge_axes(&mut self.reduced, &mut [&mut self.inner], ranges);
+        }
+    }
+
+    /// Lanes of a vector of the widest dtype that the nest computes with.
+    fn lanes(&self, vector_bits: u16) -> u16 {
+        let kernel = &self.composer.body.kernel;
+        let widest = kernel.buffers.values().iter().map(|buffer| buffer.dtype.size()).max().unwrap_or(4);
+        vector_bits / 8 / widest.max(4) as u16
+    }
+
+    /// How many loads and stores walk the axis element by element, less those that jump; `None` for no access at all.
+    fn contiguity(&self, var: VarId) -> i64 {
+        let mut score = 0;
+        let mut access = |index: &Expr| {
+            let linear = Linear::of(index, &self.composer.ranges);
+            let coefficient = linear.coefficient(var);
+            score += if linear.hides(var) {
+                -1
+            } else if coefficient.is_const(1) {
+                4
+            } else if coefficient.is_const(0) {
+                0
+            } else {
+                -1
+            };
+        };
+        visit_accesses(&self.inner, &mut access, &mut |_| {});
+        score
+    }
+
+    fn emit(mut self, vector_bits: u16) -> crate::draft::DraftCall {
+        let full = self.lanes(vector_bits);
+        let total: Dim = self.out.iter().chain(&self.reduced).map(|axis| axis.extent.clone()).product();
+        let work = &total * (operations(&self.inner) + if self.reduced.is_empty() { operations(&self.epilogue) } else { 0 });
+        match self.vector_side(full) {
+            Side::Reduced(lanes) => self.emit_across(lanes),
+            Side::Output(lanes) => self.emit_along(lanes),
+            Side::None => self.emit_along(1),
+        }
+        self.composer.body.finish(work)
+    }
+
+    fn vector_side(&self, full: u16) -> Side {
+        let fitting = |extent: &Dim| match extent.as_const() {
+            Some(extent) if extent < i64::from(full) => (extent.max(1) as u64).next_power_of_two() as u16,
+            _ => full,
+        };
+        let positions = self.heroes.iter().any(|hero| hero.position.is_some());
+        let reduced = self.reduced.last().filter(|_| !positions);
+        match (self.out.last(), reduced) {
+            (None, None) => Side::None,
+            (Some(out), None) => Side::Output(fitting(&out.extent)),
+            (None, Some(reduced)) => Side::Reduced(self.accumulator_lanes(&reduced.extent, full)),
+            (Some(out), Some(reduced)) => {
+                let (along, across) = (self.contiguity(out.var), self.contiguity(reduced.var));
+                let short = |extent: &Dim| extent.as_const().is_some_and(|extent| extent < i64::from(full) / 2);
+                let prefers_out = match (short(&out.extent), short(&reduced.extent)) {
+                    (false, true) => true,
+                    (true, false) => across < 0 && along > across,
+                    _ => along >= across,
+                };
+                if prefers_out {
+                    Side::Output(fitting(&out.extent))
+                } else {
+                    Side::Reduced(self.accumulator_lanes(&reduced.extent, full))
+                }
+            }
+        }
+    }
+
+    /// Several vectors' lanes where the axis is long: independent sums hide the latency of one.
+    fn accumulator_lanes(&self, extent: &Dim, full: u16) -> u16 {
+        let most = if self.heroes.len() == 1 { 4 } else { 2 };
+        match extent.as_const() {
+            Some(extent) if extent < i64::from(full) => (extent.max(1) as u64).next_power_of_two() as u16,
+            Some(extent) => {
+                let vectors = (extent / i64::from(full)).clamp(1, most) as u64;
+                full * (vectors + 1).next_power_of_two().div_euclid(2).max(1) as u16
+            }
+            None => full * 2,
+        }
+    }
+
+    /// The loops over reduced axes around a body, the last of them left out if `but_last`.
+    fn reduction_loops(&self, body: Vec<Stmt>, but_last: bool) -> Vec<Stmt> {
+        let axes = &self.reduced[..self.reduced.len() - usize::from(but_last)];
+        let constant: Option<i64> = axes.iter().map(|axis| axis.extent.as_const()).product();
+        let unrolled = constant.is_some_and(|n| n <= 16) && !but_last;
+        let kind = if unrolled { LoopKind::Unrolled } else { LoopKind::Serial };
+        axes.iter().rev().fold(body, |body, axis| {
+            let (from, to) = (Expr::int(0), Expr::dim(&axis.extent));
+            vec![Stmt::For { var: axis.var, from, to, step: 1, kind, body }]
+        })
+    }
+
+    fn finals(&self, value: impl Fn(&Hero) -> Expr) -> Vec<Stmt> {
+        let composer = &self.composer;
+        let finals = self.heroes.iter().map(|hero| {
+            let to = composer.analysis.dtype(hero.node);
+            let value = match hero.position {
+                Some(position) => Expr::Var(position),
+                None => value(hero),
+            };
+            let value = if hero.position.is_none() && hero.dtype != to { Expr::cast(to, value) } else { value };
+            Stmt::Let { var: hero.result, value }
+        });
+        finals.collect()
+    }
+
+    /// Vectors along the last output axis; every reduction has its registers.
+    fn emit_along(&mut self, lanes: u16) {
+        let mut body: Vec<Stmt> = self.heroes.iter().flat_map(Hero::registers).collect();
+        if !self.heroes.is_empty() {
+            body.extend(self.reduction_loops(self.inner.clone(), false));
+        }
+        body.extend(self.finals(|hero| Expr::Var(hero.accumulator)));
+        body.extend(self.epilogue.clone());
+        let reduced: i64 = self.reduced.iter().map(|axis| axis.extent.as_const().unwrap_or(64).max(1)).product();
+        let each = operations(&self.inner).saturating_mul(reduced).saturating_add(operations(&self.epilogue));
+        let Some(vector) = self.out.pop() else {
+            Rows { per_block: 1 }.wrap(&mut self.composer.body, &[], body);
+            return;
+        };
+        let blocks = Blocks::split(&vector.extent, &self.out, each, lanes);
+        let (mut from, mut to) = (Expr::int(0), Expr::dim(&vector.extent));
+        if let Some(chunk) = blocks.chunk {
+            let count = vector.extent.ceil_div(&Dim::from(chunk));
+            let (var, _) = self.composer.axis("chunk", &count);
+            self.out.push(Axis { var, extent: count });
+            from = Expr::Var(var).mul(Expr::int(chunk));
+            let end = from.clone().add(Expr::int(chunk));
+            let exact = vector.extent.as_const().is_some_and(|extent| extent % chunk == 0);
+            to = if exact { end } else { Expr::binary(Binary::Min, end, to) };
+        }
+        let loops = self.vector_loop(&vector, from, to, blocks.chunk, lanes, body);
+        blocks.rows.wrap(&mut self.composer.body, &self.out, loops);
+    }
+
+    /// A loop over `from..to` in steps of vectors, and one masked step for the rest.
+    fn vector_loop(
+        &mut self,
+        axis: &Axis,
+        from: Expr,
+        to: Expr,
+        chunk: Option<i64>,
+        lanes: u16,
+        body: Vec<Stmt>,
+    ) -> Vec<Stmt> {
+        let serial = |from, to, step, body| Stmt::For { var: axis.var, from, to, step, kind: LoopKind::Serial, body };
+        let wide = i64::from(lanes);
+        let kernel = &mut self.composer.body.kernel;
+        let ranges = &self.composer.ranges;
+        let mut widened = |limit: Option<Expr>| {
+            let what = Widen { var: axis.var, lanes, limit, ranges };
+            widen(kernel, &body, &what, &BTreeMap::new()).map(|(stmts, _)| stmts)
+        };
+        if lanes == 1 {
+            return vec![serial(from, to, 1, body)];
+        }
+        let exact = axis.extent.as_const().is_some_and(|extent| extent % wide == 0)
+            && chunk.is_none_or(|chunk| chunk % wide == 0);
+        let short = axis.extent.as_const().is_some_and(|extent| extent < wide);
+        let mut loops = Vec::new();
+        let mut rest = from.clone();
+        if !short {
+            match widened(None) {
+                Ok(main) => {
+                    rest = from.clone().add(to.clone().sub(from.clone()).div(Expr::int(wide)).mul(Expr::int(wide)));
+                    loops.push(serial(from.clone(), rest.clone(), wide, main));
+                }
+                Err(_) => return vec![serial(from, to, 1, body)],
+            }
+        }
+        if !exact {
+            match widened(Some(to.clone())) {
+                Ok(tail) => loops.push(serial(rest, to, wide, tail)),
+                Err(_) => loops.push(serial(rest, to, 1, body.clone())),
+            }
+        }
+        loops
+    }
+
+    /// Vectors along the last reduced axis: lanes hold partial results that are combined at the end.
+    fn emit_across(&mut self, lanes: u16) {
+        let Some(axis) = self.reduced.last().cloned() else { return self.emit_along(1) };
+        let wide = i64::from(lanes);
+        let extent = Expr::dim(&axis.extent);
+        let short = axis.extent.as_const().is_some_and(|extent| extent < wide);
+        let exact = axis.extent.as_const().is_some_and(|extent| extent % wide == 0);
+        let registers: Vec<Stmt> = self.heroes.iter().flat_map(Hero::registers).collect();
+        let composer = &mut self.composer;
+        let accumulators: BTreeMap<VarId, VarId> = self
+            .heroes
+            .iter()
+            .map(|hero| {
+                let ty = Ty::vector(hero.dtype, lanes);
+                (hero.accumulator, composer.body.kernel.var("lanes", ty))
+            })
+            .collect();
+        let ranges = composer.ranges.clone();
+        let widened = |composer: &mut Composer<'_, '_>, body: &[Stmt], limit: Option<Expr>| {
+            let what = Widen { var: axis.var, lanes, limit, ranges: &ranges };
+            widen(&mut composer.body.kernel, body, &what, &accumulators).map(|(stmts, _)| stmts)
+        };
+        let inside = Expr::Var(axis.var).lt(extent.clone());
+        let guarded: Vec<Stmt> = self
+            .inner
+            .iter()
+            .map(|stmt| match stmt {
+                Stmt::Assign { var, value } => {
+                    let kept = Expr::select(inside.clone(), value.clone(), Expr::Var(*var));
+                    Stmt::Assign { var: *var, value: kept }
+                }
+                other => other.clone(),
+            })
+            .collect();
+        let made = widened(composer, &registers, None).and_then(|registers| {
+            let main = widened(composer, &self.inner, None)?;
+            let tail = widened(composer, &guarded, Some(extent.clone()))?;
+            Ok((registers, main, tail))
+        });
+        let Ok((registers, main, tail)) = made else { return self.emit_along(1) };
+        let serial = |from, to, body| Stmt::For { var: axis.var, from, to, step: wide, kind: LoopKind::Serial, body };
+        let mut loops = Vec::new();
+        let mut rest = Expr::int(0);
+        if !short {
+            rest = extent.clone().div(Expr::int(wide)).mul(Expr::int(wide));
+            loops.push(serial(Expr::int(0), rest.clone(), main));
+        }
+        if !exact {
+            loops.push(serial(rest, extent, tail));
+        }
+        let mut body = registers;
+        body.extend(self.reduction_loops(loops, true));
+        body.extend(self.finals(|hero| {
+            let lanes = Expr::Var(accumulators[&hero.accumulator]);
+            Expr::Horizontal(hero.operation(), Box::new(lanes))
+        }));
+        body.extend(self.epilogue.clone());
+        let reduced: i64 = self.reduced.iter().map(|axis| axis.extent.as_const().unwrap_or(256).max(1)).product();
+        let row_work = operations(&self.inner).saturating_mul(reduced) / 4 + operations(&self.epilogue);
+        Rows::for_work(row_work).wrap(&mut self.composer.body, &self.out, body);
+    }
+}
+
+enum Side {
+    /// Along the last output axis, this many lanes.
+    Output(u16),
+    /// Along the last reduced axis.
+    Reduced(u16),
+    None,
+}
+
+/// How the vector axis and the rows are shared among blocks.
+struct Blocks {
+    rows: Rows,
+    /// Elements of the vector axis that one block takes, where the axis is cut.
+    chunk: Option<i64>,
+}
+
+impl Blocks {
+    fn split(extent: &Dim, outer: &[Axis], each: i64, lanes: u16) -> Blocks {
+        const BLOCK_WORK: i64 = 1 << 15;
+        let lanes = i64::from(lanes);
+        let each = each.max(1);
+        let chunk = (BLOCK_WORK / each / lanes).max(1) * lanes;
+        let length = extent.as_const();
+        let few_rows = outer.iter().all(|axis| axis.extent.as_const().is_some_and(|extent| extent < 16));
+        let long = length.is_none_or(|length| length >= 2 * chunk);
+        if few_rows && long {
+            return Blocks { rows: Rows { per_block: 1 }, chunk: Some(chunk) };
+        }
+        Blocks { rows: Rows::for_work(each.saturating_mul(length.unwrap_or(1024))), chunk: None }
+    }
+}
+
+impl Hero {
+    fn new(composer: &mut Composer<'_, '_>, node: NodeId, combine: Combine, value: &Expr) -> Hero {
+        let result_dtype = composer.analysis.dtype(node);
+        let kernel = &mut composer.body.kernel;
+        // Halves are summed in f32: one rounding at the end instead of one a term.
+        let dtype = match kernel.ty(value).dtype {
+            DType::F16 | DType::BF16 => DType::F32,
+            dtype => dtype,
+        };
+        let position = matches!(combine, Combine::ArgMax | Combine::ArgMin)
+            .then(|| kernel.var("place", Ty::scalar(result_dtype)));
+        let accumulator = kernel.var("acc", Ty::scalar(dtype));
+        let result = kernel.var("r", Ty::scalar(result_dtype));
+        Hero { node, combine, accumulator, position, result, dtype }
+    }
+
+    fn operation(&self) -> Binary {
+        match self.combine {
+            Combine::Sum => Binary::Add,
+            Combine::Product => Binary::Mul,
+            Combine::Max | Combine::ArgMax => Binary::Max,
+            Combine::Min | Combine::ArgMin => Binary::Min,
+            Combine::Any => Binary::Or,
+            Combine::All => Binary::And,
+        }
+    }
+
+    /// What changes nothing when combined.
+    fn neutral(&self) -> Expr {
+        let (low, high) = if self.dtype.is_float() {
+            (f64::NEG_INFINITY, f64::INFINITY)
+        } else {
+            let (low, high) = kernel::interp::range(self.dtype);
+            return match self.combine {
+                Combine::Sum => Expr::number(self.dtype, 0.0),
+                Combine::Product => Expr::number(self.dtype, 1.0),
+                Combine::Any => Expr::bool(false),
+                Combine::All => Expr::bool(true),
+                Combine::Max | Combine::ArgMax => integer(self.dtype, low),
+                Combine::Min | Combine::ArgMin => integer(self.dtype, high),
+            };
+        };
+        Expr::float(
+            self.dtype,
+            match self.combine {
+                Combine::Product => 1.0,
+                Combine::Max | Combine::ArgMax => low,
+                Combine::Min | Combine::ArgMin => high,
+                _ => 0.0,
+            },
+        )
+    }
+
+    fn registers(&self) -> Vec<Stmt> {
+        let mut registers = vec![Stmt::Register { var: self.accumulator, init: self.neutral() }];
+        registers.extend(self.position.map(|var| Stmt::Register { var, init: integer(DType::I32, 0) }));
+        registers
+    }
+
+    /// Adds the statements that take one value in.
+    fn accumulate(&self, composer: &mut Composer<'_, '_>, value: Expr, at: Option<&Expr>, body: &mut Vec<Stmt>) {
+        let value = match composer.body.kernel.ty(&value).dtype {
+            dtype if dtype != self.dtype => Expr::cast(self.dtype, value),
+            _ => value,
+        };
+        let accumulator = Expr::Var(self.accumulator);
+        let Some(position) = self.position else {
+            let combined = match (self.combine, value) {
+                (Combine::Sum, Expr::Binary(Binary::Mul, a, b)) if self.dtype.is_float() => {
+                    Expr::Fma(a, b, Box::new(accumulator))
+                }
+                (_, value) => Expr::Binary(self.operation(), Box::new(accumulator), Box::new(value)),
+            };
+            body.push(Stmt::Assign { var: self.accumulator, value: combined });
+            return;
+        };
+        let (seen, value) = composer.scope(|c| c.bind(value));
+        body.extend(seen);
+        let beats = if self.combine == Combine::ArgMax { Binary::Gt } else { Binary::Lt };
+        let mut better = Expr::binary(beats, value.clone(), accumulator.clone());
+        if self.dtype.is_float() {
+            // The first NaN wins over everything.
+            let is_nan = |x: &Expr| Expr::unary(Unary::IsNan, x.clone());
+            let first_nan = is_nan(&value).and(Expr::unary(Unary::Not, is_nan(&accumulator)));
+            better = Expr::binary(Binary::Or, better, first_nan);
+        }
+        let better_var = composer.body.kernel.var("better", Ty::scalar(DType::Bool));
+        let here = Expr::cast(DType::I32, at.cloned().unwrap_or(Expr::int(0)));
+        body.push(Stmt::Let { var: better_var, value: better });
+        let pick = |yes, no| Expr::select(Expr::Var(better_var), yes, no);
+        body.push(Stmt::Assign { var: position, value: pick(here, Expr::Var(position)) });
+        body.push(Stmt::Assign { var: self.accumulator, value: pick(value, accumulator) });
+    }
+}
+
+fn integer(dtype: DType, value: i64) -> Expr {
+    Expr::Const(kernel::Const::Int(dtype, value))
+}

@@ -1,0 +1,124 @@
+//! Scatter-add: whoever owns a part of the output copies the base there, then adds all updates of that part in order.
+//! Owners split the axes before the scattered one and, by chunks, those after it; so no two blocks write one place.
+
+use super::{Axis, Rows, merge_axes, name, operations};
+use crate::{Unsupported, compose::Composer, draft::Draft, group::Groups, place::Analysis};
+use graph::Op;
+use kernel::{
+    Binary, DType, Expr, LoopKind, Stmt,
+    transform::{Widen, widen},
+};
+use shape::Dim;
+use std::collections::BTreeMap;
+
+pub fn emit_scatter(
+    analysis: &Analysis<'_>,
+    groups: &Groups,
+    index: usize,
+    draft: &mut Draft,
+) -> Result<(), Unsupported> {
+    let hero = groups.groups[index].heroes[0];
+    let node = analysis.node(hero);
+    let Op::ScatterAdd(scatter) = &node.op else {
+        return Err(Unsupported::new(format!("`{}` has no scatter loops", node.op.name()), node.span));
+    };
+    let [base, places, updates] = node.inputs[..] else {
+        return Err(Unsupported::new("a scatter has three operands", node.span));
+    };
+    let shape = node.ty().shape.clone();
+    let mut c = Composer::new(analysis, groups, index, name(analysis, groups, index));
+    let axes = |c: &mut Composer<'_, '_>, prefix: &str, extents: &[Dim]| {
+        let named = extents.iter().enumerate().map(|(k, extent)| {
+            let (var, _) = c.axis(&format!("{prefix}{k}"), extent);
+            Axis { var, extent: extent.clone() }
+        });
+        named.collect::<Vec<_>>()
+    };
+    let before = axes(&mut c, "i", &shape[..scatter.axis]);
+    let along = axes(&mut c, "j", &shape[scatter.axis..=scatter.axis]);
+    let mut after = axes(&mut c, "v", &shape[scatter.axis + 1..]);
+    let listed = axes(&mut c, "u", &analysis.ty(places).shape);
+    let vars = |axes: &[Axis]| axes.iter().map(|axis| Expr::Var(axis.var)).collect::<Vec<_>>();
+    let at = |parts: &[&[Axis]]| parts.iter().flat_map(|axes| vars(axes)).collect::<Vec<_>>();
+
+    let output = c.output(hero);
+    let own = at(&[&before, &along, &after]);
+    let (mut copy, value) = c.scope(|c| c.value(base, &own, None));
+    copy.push(Stmt::Store { buffer: output, index: vec![c.offset(&shape, &own)], value, mask: None });
+
+    // The row is bound outside of the loops over what follows the axis.
+    let (row_lets, row) = c.scope(|c| {
+        let place = c.value(places, &vars(&listed), None);
+        let ty = c.body.kernel.ty(&place).dtype;
+        let place = if ty == DType::I64 { place } else { Expr::cast(DType::I64, place) };
+        c.bind(place)
+    });
+    let update_index = at(&[&before, &listed, &after]);
+    let (mut add, value) = c.scope(|c| c.value(updates, &update_index, None));
+    let mut target = vars(&before);
+    target.push(row);
+    target.extend(vars(&after));
+    let place = c.offset(&shape, &target);
+    let old = Expr::Load { buffer: output, index: vec![place.clone()], lanes: 1, mask: None };
+    add.push(Stmt::Store { buffer: output, index: vec![place], value: Expr::binary(Binary::Add, old, value), mask: None });
+    if let Some(failure) = c.failure.take() {
+        return Err(failure);
+    }
+
+    merge_axes(&mut after, &mut [&mut copy, &mut add], &mut c.ranges);
+    let rows_of_index: i64 = listed.iter().map(|axis| axis.extent.as_const().unwrap_or(256)).product();
+    let total: Dim = update_index_elements(&before, &listed, &after);
+    let work = &total * operations(&add) + shape.elements() * operations(&copy);
+    let serial = |axis: &Axis, body| Stmt::For {
+        var: axis.var,
+        from: Expr::int(0),
+        to: Expr::dim(&axis.extent),
+        step: 1,
+        kind: LoopKind::Serial,
+        body,
+    };
+    let mut owners = before;
+    let vector = after.pop();
+    let (mut copy, mut add) = (copy, add);
+    if let Some(vector) = vector {
+        let lanes = analysis.options.vector_bits / 8 / analysis.dtype(hero).size().max(4) as u16;
+        let chunk = i64::from(lanes) * 4;
+        let count = vector.extent.ceil_div(&Dim::from(chunk));
+        let (var, _) = c.axis("chunk", &count);
+        let from = Expr::Var(var).mul(Expr::int(chunk));
+        let to = Expr::binary(Binary::Min, from.clone().add(Expr::int(chunk)), Expr::dim(&vector.extent));
+        let step = |c: &mut Composer<'_, '_>, body: Vec<Stmt>| {
+            let what = Widen { var: vector.var, lanes, limit: Some(to.clone()), ranges: &c.ranges };
+            let (step, body) = match widen(&mut c.body.kernel, &body, &what, &BTreeMap::new()) {
+                Ok((wide, _)) => (i64::from(lanes), wide),
+                Err(_) => (1, body),
+            };
+            let (from, to) = (from.clone(), to.clone());
+            vec![Stmt::For { var: vector.var, from, to, step, kind: LoopKind::Serial, body }]
+        };
+        copy = step(&mut c, copy);
+        add = step(&mut c, add);
+        owners.push(Axis { var, extent: count });
+    }
+    for axis in after.iter().rev() {
+        copy = vec![serial(axis, copy)];
+        add = vec![serial(axis, add)];
+    }
+    for axis in along.iter().rev() {
+        copy = vec![serial(axis, copy)];
+    }
+    let mut adds = row_lets;
+    adds.extend(add);
+    for axis in listed.iter().rev() {
+        adds = vec![serial(axis, adds)];
+    }
+    copy.extend(adds);
+    let row_work = rows_of_index.saturating_mul(16);
+    Rows::for_work(row_work).wrap(&mut c.body, &owners, copy);
+    draft.calls.push(c.body.finish(work));
+    Ok(())
+}
+
+fn update_index_elements(before: &[Axis], listed: &[Axis], after: &[Axis]) -> Dim {
+    before.iter().chain(listed).chain(after).map(|axis| axis.extent.clone()).product()
+}

@@ -1,0 +1,232 @@
+//! Where the value of each node is to be found: which are recomputed where they are read, which get memory.
+
+use crate::{Options, Style, Unsupported};
+use graph::{Function, Node, NodeId, Op, Type};
+use kernel::{Binary, Form, Unary};
+use std::collections::BTreeSet;
+
+/// What becomes of a node.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Place {
+    /// No result needs it.
+    Dead,
+    /// An argument of the entry.
+    Argument(usize),
+    /// Literal data of more than one element.
+    Data,
+    /// Another shape of an operand's memory or of its expression.
+    View,
+    /// Computed wherever it is read.
+    Inline,
+    /// Computed once, by a group.
+    Computed,
+}
+
+/// The function with everything that grouping and composing ask of it.
+pub struct Analysis<'a> {
+    pub function: &'a Function,
+    pub options: &'a Options<'a>,
+    pub forms: Vec<Option<Form>>,
+    pub places: Vec<Place>,
+    /// Readers of each node, one entry an operand position.
+    pub users: Vec<Vec<(NodeId, usize)>>,
+}
+
+/// Extra work, in rough operations an element, above which a value is kept rather than computed again.
+const RECOMPUTE_LIMIT: f64 = 24.0;
+/// Longest expression of one kernel, in operations.
+const EXPRESSION_LIMIT: f64 = 300.0;
+/// What stands for a factor that depends on dynamic dimensions.
+const DYNAMIC_FACTOR: f64 = 64.0;
+
+impl<'a> Analysis<'a> {
+    pub fn new(function: &'a Function, options: &'a Options<'a>) -> Result<Analysis<'a>, Unsupported> {
+        let mut live = vec![false; function.nodes.len()];
+        for (_, _, result) in &function.results {
+            live[result.index()] = true;
+        }
+        for (id, node) in function.nodes.iter().rev() {
+            if live[id.index()] {
+                node.inputs.iter().for_each(|input| live[input.index()] = true);
+            }
+        }
+        let mut users = vec![Vec::new(); function.nodes.len()];
+        let mut forms = Vec::new();
+        for (id, node) in function.nodes.iter() {
+            forms.push(live[id.index()].then(|| node.op.form(&types(function, node), node.ty())).flatten());
+            if live[id.index()] {
+                for (position, input) in node.inputs.iter().enumerate() {
+                    users[input.index()].push((id, position));
+                }
+            }
+        }
+        let places = vec![Place::Dead; function.nodes.len()];
+        let mut analysis = Analysis { function, options, forms, places, users };
+        analysis.decide(&live)?;
+        Ok(analysis)
+    }
+
+    pub fn node(&self, id: NodeId) -> &'a Node {
+        &self.function.nodes[id]
+    }
+
+    pub fn ty(&self, id: NodeId) -> &'a Type {
+        self.function.ty(id)
+    }
+
+    pub fn dtype(&self, id: NodeId) -> kernel::DType {
+        self.ty(id).dtype.concrete(self.options.float)
+    }
+
+    pub fn place(&self, id: NodeId) -> &Place {
+        &self.places[id.index()]
+    }
+
+    pub fn form(&self, id: NodeId) -> Option<&Form> {
+        self.forms[id.index()].as_ref()
+    }
+
+    /// The node whose memory this one shares: itself, unless it is a view.
+    pub fn base(&self, id: NodeId) -> NodeId {
+        let mut id = id;
+        while *self.place(id) == Place::View {
+            id = self.node(id).inputs[0];
+        }
+        id
+    }
+
+    /// Whether one element of each operand makes one of the result, at the same index.
+    pub fn is_elementwise(&self, id: NodeId) -> bool {
+        matches!(
+            self.node(id).op,
+            Op::Unary(_) | Op::Binary(_) | Op::Select(_) | Op::Cast(_) | Op::StopGradient(_)
+        )
+    }
+
+    fn decide(&mut self, live: &[bool]) -> Result<(), Unsupported> {
+        let upstream = self.upstream_costs();
+        let results: BTreeSet<NodeId> = self.function.results.iter().map(|(_, _, node)| self.unviewed(*node)).collect();
+        let mut evaluations = vec![0f64; self.function.nodes.len()];
+        let mut forced = vec![false; self.function.nodes.len()];
+        for (id, node) in self.function.nodes.iter().rev() {
+            let index = id.index();
+            if !live[index] {
+                continue;
+            }
+            let (mut total, mut force) = (0.0, false);
+            for (user, position) in &self.users[index] {
+                let contract = matches!(self.forms[user.index()], Some(Form::Contract { .. }));
+                let passed_on = forced[user.index()] && self.is_access(*user);
+                force |= contract || passed_on;
+                let runs = match self.places[user.index()] {
+                    Place::Inline | Place::View => evaluations[user.index()],
+                    _ => 1.0,
+                };
+                total += runs * self.factor(*user, *position);
+            }
+            evaluations[index] = total;
+            forced[index] = force;
+            self.places[index] = match (&node.op, &self.forms[index]) {
+                (Op::Parameter(parameter), _) => Place::Argument(parameter.index),
+                (Op::Constant(constant), _) if constant.bits.len() != 1 => Place::Data,
+                (Op::Call(_) | Op::Get(_), _) | (_, None) => {
+                    let message = format!("`{}` must be gone before lowering", node.op.name());
+                    return Err(Unsupported::new(message, node.span));
+                }
+                (_, Some(Form::Alias)) => Place::View,
+                (Op::StopGradient(_), _) => Place::View,
+                (_, Some(Form::Map)) if results.contains(&id) => Place::Computed,
+                (Op::Constant(_) | Op::Size(_), _) => Place::Inline,
+                (_, Some(Form::Map)) => {
+                    let again = (total - 1.0).max(0.0) * upstream[index];
+                    let kept = (force && !self.is_access(id))
+                        || again > RECOMPUTE_LIMIT
+                        || upstream[index] > EXPRESSION_LIMIT
+                        || self.options.style == Style::Graph;
+                    if kept { Place::Computed } else { Place::Inline }
+                }
+                (_, Some(_)) => Place::Computed,
+            };
+        }
+        Ok(())
+    }
+
+    /// Through reshapes, before places are decided.
+    fn unviewed(&self, id: NodeId) -> NodeId {
+        let mut id = id;
+        while matches!(self.node(id).op, Op::StopGradient(_)) || self.forms[id.index()] == Some(Form::Alias) {
+            id = self.node(id).inputs[0];
+        }
+        id
+    }
+
+    /// Only says where an operand's element is: no arithmetic, no test.
+    fn is_access(&self, id: NodeId) -> bool {
+        matches!(
+            self.node(id).op,
+            Op::Transpose(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Reshape(_) | Op::StopGradient(_) | Op::Window(_)
+        )
+    }
+
+    /// Operations for one element, with those of producers that could be fused; a tree, so shared parts count each time.
+    fn upstream_costs(&self) -> Vec<f64> {
+        let mut costs: Vec<f64> = vec![0.0; self.function.nodes.len()];
+        for (id, node) in self.function.nodes.iter() {
+            let fusable = matches!(self.forms[id.index()], Some(Form::Map | Form::Alias));
+            if fusable {
+                let inputs: f64 = node.inputs.iter().map(|input| costs[input.index()]).sum();
+                let above = if inputs > EXPRESSION_LIMIT { RECOMPUTE_LIMIT } else { inputs };
+                costs[id.index()] = above + operation_cost(&node.op);
+            }
+        }
+        costs
+    }
+
+    /// How often an element of the operand is read for one evaluation of all of the user's elements.
+    fn factor(&self, user: NodeId, position: usize) -> f64 {
+        let node = self.node(user);
+        let (result, operand) = (node.ty(), self.ty(node.inputs[position]));
+        let ratio = || {
+            let (many, few) = (result.shape.elements(), operand.shape.elements());
+            let ratio = many.exact_div(&few, &self.function.facts).and_then(|ratio| ratio.as_const());
+            ratio.map_or(DYNAMIC_FACTOR, |ratio| ratio as f64)
+        };
+        match &node.op {
+            Op::Broadcast(_) => ratio(),
+            Op::Gather(_) => ratio(),
+            Op::Window(window) => {
+                window.size.iter().zip(&window.stride).map(|(size, stride)| *size as f64 / *stride as f64).product()
+            }
+            Op::Fold(fold) => fold.size.iter().product::<i64>() as f64,
+            Op::ScatterAdd(_) if position == 1 => DYNAMIC_FACTOR,
+            _ => 1.0,
+        }
+    }
+}
+
+pub fn types<'f>(function: &'f Function, node: &Node) -> Vec<&'f Type> {
+    node.inputs.iter().map(|input| function.ty(*input)).collect()
+}
+
+/// Rough operations of one element of the operator itself.
+pub fn operation_cost(op: &Op) -> f64 {
+    match op {
+        Op::Unary(unary) => match unary.op {
+            Unary::Neg | Unary::Abs | Unary::Sign | Unary::Not => 1.0,
+            Unary::Floor | Unary::Ceil | Unary::Round | Unary::IsNan | Unary::IsInf | Unary::IsFinite => 1.0,
+            Unary::Sqrt => 4.0,
+            _ => 15.0,
+        },
+        Op::Binary(binary) => match binary.op {
+            Binary::Div => 4.0,
+            Binary::Rem => 8.0,
+            Binary::Pow | Binary::Atan2 => 40.0,
+            _ => 1.0,
+        },
+        Op::Random(_) => 80.0,
+        Op::Gather(_) => 4.0,
+        Op::Pad(_) | Op::Concat(_) => 3.0,
+        Op::Select(_) | Op::Cast(_) => 1.0,
+        _ => 0.0,
+    }
+}

@@ -1,0 +1,1 @@
+//! How kernels are computed: tile sizes and vector widths, as plain data that follows from shapes and the target.
