@@ -3,7 +3,7 @@
 use super::batching::stretched;
 use super::evaluation::{NOT_FLOAT, each, indices, truth};
 use super::operands::{axis_in_range, needs, take};
-use super::sampling::{between, bools, floats, integers, plain, smooth, specials, vector};
+use super::sampling::{between, bools, distinct, floats, integers, plain, smooth, specials, vector};
 use crate::{Array, Builder, DType, ElementCx, EvalError, Fault, Grad, NodeId, Operator, Sample, Type};
 use kernel::{
     Binary::{Div, Eq, Mul},
@@ -169,7 +169,9 @@ impl Operator for Reduce {
                 let reduce = Reduce { combine, axes: axes.to_vec() };
                 let x = match combine {
                     Product => between(shape, seed as u64, 0.75, 1.25),
-                    _ => floats(shape, seed as u64),
+                    Sum => floats(shape, seed as u64),
+                    // Derivatives jump at ties.
+                    _ => distinct(shape, seed as u64),
                 };
                 let tolerance = if matches!(combine, Max | Min) { 0.0 } else { 1e-5 };
                 samples.push(smooth(reduce, vec![x], tolerance));

@@ -10,6 +10,17 @@ pub fn floats(shape: &[usize], seed: u64) -> Array {
     numbers(DType::F32, shape, seed, |bits| (bits % 1023) as f64 / 256.0 - 1.998_046_875)
 }
 
+/// Values no two of which are equal, in no order, around 0.
+pub fn distinct(shape: &[usize], seed: u64) -> Array {
+    let count = shape.iter().product::<usize>().max(1) as u64;
+    let mut number = seed;
+    Array::from_fn(DType::F32, shape, |_| {
+        // A prime above all counts, so that the remainders are a permutation.
+        number += 7919;
+        (number % count) as f64 / 64.0 - count as f64 / 128.0
+    })
+}
+
 /// Values in `[low, high)`, in steps that f32 holds.
 pub fn between(shape: &[usize], seed: u64, low: f64, high: f64) -> Array {
     numbers(DType::F32, shape, seed, |bits| {
