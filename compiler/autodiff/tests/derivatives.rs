@@ -1,0 +1,330 @@
+//! Derivatives of whole functions against finite differences, against each other, and twice over.
+
+use autodiff::{grad, jvp, vjp};
+use graph::{
+    Array, Builder, DType, Function, Module, NodeId, Op, Role, Type,
+    interp::{Options, run_function},
+    parse::parse,
+    print::print_function,
+    verify::{verify, verify_function},
+};
+use kernel::Binary;
+use std::collections::BTreeMap;
+
+/// A softmax that is a composite, layers that call each other, and a loss over integer labels.
+const CLASSIFIER: &str = r#"
+fn @dense (%0: x: float[n, i] input, %1: w: float[i, o] weight, %2: b: float[o] weight) -> (y: output) {
+  %3: float[n, o] = contract extents=[n, o, i] out=[0, 1] lhs=[#0, #2] rhs=[#2, #1] %0 %1
+  %4: float[n, o] = broadcast shape=[n, o] %2
+  %5: float[n, o] = add %3 %4
+  return %5
+}
+fn @hidden (%0: x: float[n, i] input, %1: w: float[i, o] weight, %2: b: float[o] weight) -> (y: output, z: output) {
+  %3: float[n, o] = call @dense %0 %1 %2
+  %4: float[n, o] = get index=0 %3
+  %5: float[n, o] = tanh %4
+  return %5, %4
+}
+fn @softmax composite "softmax" (%0: x: float[n, c] input) -> (y: output) {
+  %1: float[n] = reduce max axes=[1] %0
+  %2: float[n, 1] = reshape shape=[n, 1] %1
+  %3: float[n, c] = broadcast shape=[n, c] %2
+  %4: float[n, c] = sub %0 %3
+  %5: float[n, c] = exp %4
+  %6: float[n] = reduce sum axes=[1] %5
+  %7: float[n, 1] = reshape shape=[n, 1] %6
+  %8: float[n, c] = broadcast shape=[n, c] %7
+  %9: float[n, c] = div %5 %8
+  return %9
+}
+fn @cost (%0: x: float[2, 3] input, %1: w1: float[3, 4] weight, %2: b1: float[4] weight, %3: w2: float[4, 4] weight, %4: label: i32[2] input) -> (cost: loss) {
+  %5: (float[2, 4], float[2, 4]) = call @hidden %0 %1 %2
+  %6: float[2, 4] = get index=0 %5
+  %7: float[2, 4] = get index=1 %5
+  %8: (float[2, 4], float[2, 4]) = call @hidden %6 %3 %2
+  %9: float[2, 4] = get index=0 %8
+  %10: float[2, 4] = add %9 %7
+  %11: float[2, 4] = call @softmax %10
+  %12: float[2, 4] = get index=0 %11
+  %13: float[2, 4] = log %12
+  %14: i32[2, 4] = iota shape=[2, 4] axis=1
+  %15: i32[2, 1] = reshape shape=[2, 1] %4
+  %16: i32[2, 4] = broadcast shape=[2, 4] %15
+  %17: bool[2, 4] = eq %14 %16
+  %18: float = const {0.0}
+  %19: float[2, 4] = broadcast shape=[2, 4] %18
+  %20: float[2, 4] = select %17 %13 %19
+  %21: float = reduce sum axes=[0, 1] %20
+  %22: float = neg %21
+  return %22
+}
+"#;
+
+/// Moves elements about: pads, slices, windows, concatenation, gathering, a strided convolution.
+const MOVES: &str = r#"
+fn @cost (%0: x: float[2, 7] input, %1: k: float[3] weight, %2: at: i32[4] input, %3: s: float[2, 2, 7] input) -> (cost: loss) {
+  %4: float = const {0.5}
+  %5: float[2, 10] = pad low=[0, 1] high=[0, 2] interior=[0, 0] %0 %4
+  %6: float[2, 4] = contract extents=[2, 4, 3] out=[0, 1] lhs=[#0, 2*#1 + #2] rhs=[#2] %5 %1
+  %7: float[4, 2] = transpose perm=[1, 0] %6
+  %8: float[2, 4] = reshape shape=[2, 4] %7
+  %9: float[2, 4] = gather axis=1 %0 %2
+  %10: float[2, 8] = concat axis=1 %8 %9
+  %11: float[2, 3, 4] = window axes=[1] size=[4] stride=[2] dilation=[1] %10
+  %12: float[2, 3] = reduce max axes=[2] %11
+  %13: float[2, 2] = slice start=[0, 2] extent=[2, 2] stride=[1, -1] %12
+  %14: float[2, 2] = sin %13
+  %15: float[2, 2] = mul %14 %13
+  %16: float = reduce sum axes=[0, 1] %15
+  %17: float[2, 7] = reduce product axes=[0] %3
+  %18: float[2, 7] = atan2 %0 %17
+  %19: bool[2, 7] = gt %0 %17
+  %20: float[2, 7] = sin %17
+  %21: float[2, 7] = select %19 %18 %20
+  %22: i32[2, 7] = cast to=i32 %21
+  %23: float[2, 7] = cast to=float %22
+  %24: float[2, 7] = add %21 %23
+  %25: float = reduce sum axes=[0, 1] %24
+  %26: float = mul %16 %25
+  return %26
+}
+"#;
+
+/// The functions before the last one, and that one.
+fn split(text: &str) -> (Module, Function) {
+    let module = parse(text).unwrap();
+    let (last, others) = module.functions.values().split_last().unwrap();
+    (Module { functions: others.iter().cloned().collect() }, last.clone())
+}
+
+/// Smooth pseudo-random values; integers count up.
+fn inputs(function: &Function, seed: f64) -> Vec<Array> {
+    let value = |param: usize, linear: usize| (seed + 1.7 * param as f64 + 2.3 * linear as f64).sin() * 1.2;
+    let array = |(param, ty): (usize, &Type)| {
+        let shape: Vec<usize> = ty.shape.as_consts().unwrap().iter().map(|n| *n as usize).collect();
+        let mut linear = 0;
+        Array::from_fn(ty.dtype, &shape, |_| {
+            linear += 1;
+            if ty.dtype.is_float() { value(param, linear) } else { (linear % 3) as f64 }
+        })
+    };
+    function.params.iter().map(|param| &param.ty).enumerate().map(array).collect()
+}
+
+fn run(module: &Module, function: &Function, inputs: &[Array]) -> Vec<Array> {
+    verify_function(module, function).unwrap_or_else(|e| panic!("{e}\n{}", print_function(function, module)));
+    run_function(module, function, inputs, &BTreeMap::new(), Options::exact()).unwrap()
+}
+
+fn float_params(function: &Function) -> Vec<(usize, NodeId)> {
+    let params = function.nodes.iter().filter_map(|(id, node)| match &node.op {
+        Op::Parameter(parameter) if node.ty().dtype.is_float() => Some((parameter.index, id)),
+        _ => None,
+    });
+    params.collect()
+}
+
+fn set_results(function: &mut Function, values: &[NodeId]) {
+    function.results = values.iter().map(|value| ("r".into(), Role::Gradient, *value)).collect();
+}
+
+fn dot(a: &Array, b: &Array) -> f64 {
+    assert_eq!(a.shape(), b.shape());
+    a.values.iter().zip(b.values.iter()).map(|(x, y)| x * y).sum()
+}
+
+fn assert_close(a: f64, b: f64, tolerance: f64, what: &str) {
+    assert!((a - b).abs() <= tolerance * (1.0 + b.abs()), "{what}: {a} is not {b}");
+}
+
+/// `d/dt f(x + t·u)` for each float parameter alone, against ⟨grad, u⟩.
+fn check_gradient(module: &Module, f: &Function, gradient: &Function, wrt: &[usize], tolerance: f64) {
+    let at = inputs(f, 0.3);
+    let grads = run(module, gradient, &at);
+    for (param, grad) in wrt.iter().zip(&grads) {
+        let direction = inputs(f, 5.1)[*param].clone();
+        let step = 1e-5;
+        let moved = |t: f64| {
+            let mut at = at.clone();
+            at[*param].values.zip_mut_with(&direction.values, |x, u| *x += t * u);
+            run(module, f, &at)[0].values.sum()
+        };
+        let difference = (moved(step) - moved(-step)) / (2.0 * step);
+        assert_close(dot(grad, &direction), difference, tolerance, &f.params[*param].name);
+    }
+}
+
+fn check(text: &str) {
+    let (mut module, f) = split(text);
+    let cost = f.results[0].2;
+    let (wrt, wrt_nodes): (Vec<usize>, Vec<NodeId>) = float_params(&f).into_iter().unzip();
+
+    let mut first = f.clone();
+    let grads = grad(&mut module, &mut first, cost, &wrt_nodes).unwrap();
+    set_results(&mut first, &grads);
+    check_gradient(&module, &f, &first, &wrt, 1e-7);
+
+    // The derivative of Σ weight·gradient, against the differences of the gradient.
+    let mut weighted = first.clone();
+    let mut b = Builder::new(&module, &mut weighted);
+    let mut total = b.scalar(DType::Float, 0.0);
+    for (position, grad) in grads.iter().enumerate() {
+        let scaled = b.binary_with(Binary::Mul, *grad, 0.5 + position as f64);
+        let axes: Vec<usize> = (0..b.ty(scaled).rank()).collect();
+        let sum = b.reduce(kernel::Combine::Sum, &axes, scaled);
+        total = b.binary(Binary::Add, total, sum);
+    }
+    set_results(&mut weighted, &[total]);
+    let mut second = weighted.clone();
+    let grads = grad(&mut module, &mut second, total, &wrt_nodes).unwrap();
+    set_results(&mut second, &grads);
+    check_gradient(&module, &weighted, &second, &wrt, 1e-6);
+
+    verify(&module).unwrap();
+}
+
+/// ⟨v, J u⟩ = ⟨Jᵀ v, u⟩ for one value of the function, with respect to all float parameters.
+fn check_duality(text: &str, output: usize) {
+    let (mut module, f) = split(text);
+    let output = NodeId::new(output);
+    let params = float_params(&f);
+    let mut forward = f.clone();
+    let mut reverse = f.clone();
+    let mut given = Vec::new();
+    for (index, node) in &params {
+        let tangent = graph::Param { name: "t".into(), ..f.params[*index].clone() };
+        given.push((*node, Builder::new(&module, &mut forward).param(tangent)));
+    }
+    let cotangent = graph::Param { name: "v".into(), role: Role::Input, ty: f.ty(output).clone() };
+    let seed = Builder::new(&module, &mut reverse).param(cotangent);
+    let tangents = jvp(&mut module, &mut forward, &[output], &given).unwrap();
+    set_results(&mut forward, &tangents);
+    let wrt: Vec<NodeId> = params.iter().map(|(_, node)| *node).collect();
+    let cotangents = vjp(&mut module, &mut reverse, &[(output, seed)], &wrt).unwrap();
+    set_results(&mut reverse, &cotangents);
+    let at = inputs(&f, 0.3);
+    let directions: Vec<Array> = params.iter().map(|(index, _)| inputs(&f, 2.2)[*index].clone()).collect();
+    let with = |more: &[Array]| at.iter().chain(more).cloned().collect::<Vec<Array>>();
+    let v = inputs(&reverse, 4.4).last().unwrap().clone();
+    let pushed = run(&module, &forward, &with(&directions));
+    let pulled = run(&module, &reverse, &with(std::slice::from_ref(&v)));
+    let right: f64 = pulled.iter().zip(&directions).map(|(a, b)| dot(a, b)).sum();
+    assert!(right.abs() > 1e-6, "the value does not vary");
+    assert_close(dot(&v, &pushed[0]), right, 1e-12, "⟨v, J u⟩");
+    verify(&module).unwrap();
+}
+
+#[test]
+fn calls_and_composites() {
+    check(CLASSIFIER);
+}
+
+#[test]
+fn moves_of_elements() {
+    check(MOVES);
+}
+
+#[test]
+fn forward_and_reverse_agree() {
+    check_duality(CLASSIFIER, 13);
+    check_duality(CLASSIFIER, 9);
+    check_duality(MOVES, 10);
+    check_duality(MOVES, 24);
+}
+
+#[test]
+fn a_derivative_is_made_once_and_keeps_the_composites_name() {
+    let (mut module, f) = split(CLASSIFIER);
+    let before = module.functions.len();
+    let wrt: Vec<NodeId> = float_params(&f).into_iter().map(|(_, node)| node).collect();
+    let mut first = f.clone();
+    grad(&mut module, &mut first, f.results[0].2, &wrt).unwrap();
+    let names: Vec<&str> = module.functions.values()[before..].iter().map(|f| f.name.as_str()).collect();
+    assert_eq!(names, ["softmax.vjp", "dense.vjp", "hidden.vjp.of.0", "hidden.vjp"]);
+    assert_eq!(module.functions.values()[before].composite.as_deref(), Some("softmax.vjp"));
+    let made = module.functions.len();
+    grad(&mut module, &mut f.clone(), f.results[0].2, &wrt).unwrap();
+    assert_eq!(module.functions.len(), made);
+}
+
+#[test]
+fn what_does_not_matter_has_the_derivative_zero() {
+    let text = "fn @f (%0: x: float[3] input, %1: y: float[2] input) -> (c: loss) {\n  %2: float[3] = mul %0 %0\n  %3: i32[3] = cast to=i32 %2\n  %4: float[3] = cast to=float %3\n  %5: float = reduce sum axes=[0] %4\n  return %5\n}\n";
+    let (mut module, f) = split(text);
+    let mut g = f.clone();
+    let grads = grad(&mut module, &mut g, f.results[0].2, &[NodeId::new(0), NodeId::new(1)]).unwrap();
+    set_results(&mut g, &grads);
+    for zeros in run(&module, &g, &inputs(&f, 0.1)) {
+        assert!(zeros.values.iter().all(|value| *value == 0.0));
+    }
+}
+
+#[test]
+fn a_stopped_gradient_is_a_constant() {
+    let text = "fn @f (%0: x: float input) -> (c: loss) {\n  %1: float = stop_gradient %0\n  %2: float = mul %0 %1\n  return %2\n}\n";
+    let (mut module, f) = split(text);
+    let mut g = f.clone();
+    let grads = grad(&mut module, &mut g, f.results[0].2, &[NodeId::new(0)]).unwrap();
+    set_results(&mut g, &grads);
+    assert_eq!(run(&module, &g, &[Array::scalar(DType::Float, 3.0)])[0].at(&[]), 3.0);
+}
+
+#[test]
+fn what_cannot_be_differentiated_says_why() {
+    let (mut module, f) = split(CLASSIFIER);
+    let cost = f.results[0].2;
+    let error = grad(&mut module, &mut f.clone(), cost, &[NodeId::new(4)]).unwrap_err();
+    assert!(error.reason.contains("i32[2]"), "{error}");
+    let error = grad(&mut module, &mut f.clone(), NodeId::new(13), &[NodeId::new(0)]).unwrap_err();
+    assert!(error.reason.contains("float scalar"), "{error}");
+}
+
+#[test]
+fn a_blocked_way_is_an_error_of_the_called_function_too() {
+    // Σ_i x[i + j] · k[i + j]: both operands are read at sums of the same indices.
+    let text = "fn @inner (%0: x: float[5] input, %1: k: float[5] input) -> (y: output) {\n  %2: float[3] = contract extents=[3, 2] out=[0] lhs=[#0 + #1] rhs=[#0 + #1] %0 %1\n  return %2\n}\nfn @f (%0: x: float[5] input) -> (c: loss) {\n  %1: float[3] = call @inner %0 %0\n  %2: float[3] = get index=0 %1\n  %3: float = reduce sum axes=[0] %2\n  return %3\n}\n";
+    let (mut module, f) = split(text);
+    let mut g = f.clone();
+    match grad(&mut module, &mut g, f.results[0].2, &[NodeId::new(0)]) {
+        Err(error) => {
+            assert_eq!((error.function.as_str(), error.node), ("inner.vjp", NodeId::new(2)));
+            assert_eq!(error.calls.len(), 1);
+        }
+        Ok(grads) => {
+            // The operator may learn to solve this; then the answer has to be right.
+            set_results(&mut g, &grads);
+            check_gradient(&module, &f, &g, &[0], 1e-7);
+        }
+    }
+}
+
+#[test]
+fn a_mapped_function_is_the_function_of_each_lane() {
+    let (mut module, f) = split(CLASSIFIER);
+    let id = module.functions.push(f.clone());
+    let lanes = 3;
+    let batched = [true, false, true, false, true];
+    let mapped = autodiff::vmap_function(&mut module, id, &batched, &shape::Dim::symbol("k")).unwrap();
+    verify(&module).unwrap();
+    let at: Vec<Vec<Array>> = (0..lanes).map(|lane| inputs(&f, lane as f64)).collect();
+    let stacked: Vec<Array> = (0..batched.len())
+        .map(|param| {
+            let one = &at[0][param];
+            if !batched[param] {
+                return one.clone();
+            }
+            let values = at.iter().flat_map(|lane| lane[param].values.iter().copied()).collect();
+            Array::new(one.dtype, &[&[lanes], one.shape()].concat(), values).unwrap()
+        })
+        .collect();
+    let result = graph::interp::run(&module, mapped, &stacked, &BTreeMap::new(), Options::exact()).unwrap();
+    assert_eq!(result[0].shape(), [lanes]);
+    for (lane, mut alone) in at.into_iter().enumerate() {
+        for param in (0..batched.len()).filter(|param| !batched[*param]) {
+            alone[param] = stacked[param].clone();
+        }
+        assert_close(result[0].at(&[lane]), run(&module, &f, &alone)[0].at(&[]), 1e-12, "lane");
+    }
+    let again = autodiff::vmap_function(&mut module, id, &batched, &shape::Dim::symbol("k")).unwrap();
+    assert_eq!(again, mapped);
+}
