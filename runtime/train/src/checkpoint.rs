@@ -170,10 +170,11 @@ impl Store {
     ) -> Result<(), Diagnostic> {
         let file = self.folder.join(format!("step-{:08}.safetensors", description.progress.step));
         write(&file, description, parameters)?;
-        self.name(&file, &self.last())?;
+        // The best first: a run that ends between the two resumes before this step and comes by here again.
         if is_best {
             self.name(&file, &self.best())?;
         }
+        self.name(&file, &self.last())?;
         let numbered = self.numbered()?;
         for (_, old) in numbered.iter().rev().skip(self.keep) {
             remove(old)?;
@@ -181,8 +182,9 @@ impl Store {
         Ok(())
     }
 
-    /// The newest checkpoint that is whole, and a warning for each damaged one that is newer.
-    pub fn newest(&self) -> Result<(Checkpoint, Vec<Diagnostic>), Diagnostic> {
+    /// The newest checkpoint that is whole, and a warning for each damaged one that is newer. `None` where the run ended
+    /// before it wrote any.
+    pub fn newest(&self) -> Result<(Option<Checkpoint>, Vec<Diagnostic>), Diagnostic> {
         let mut warnings = Vec::new();
         let numbered = self.numbered()?.into_iter().rev().map(|(_, file)| file);
         for file in std::iter::once(self.last()).chain(numbered).chain([self.best()]) {
@@ -190,30 +192,43 @@ impl Store {
                 continue;
             }
             match Checkpoint::read(&file) {
-                Ok(checkpoint) => return Ok((checkpoint, warnings)),
+                Ok(checkpoint) => return Ok((Some(checkpoint), warnings)),
                 Err(fault) => warnings.push(Diagnostic {
                     severity: base::Severity::Warning,
                     ..fault.note("an older checkpoint is used instead")
                 }),
             }
         }
+        if warnings.is_empty() {
+            return Ok((None, warnings));
+        }
         let fault =
             Diagnostic::error("E0706", format!("`{}` holds no usable checkpoint", self.folder.display()));
         Err(warnings.into_iter().fold(fault, |fault, warning| fault.note(warning.message)))
     }
 
-    /// Drops the numbered checkpoints after `step`: a run that resumes before them writes its own.
+    /// Drops the numbered checkpoints after `step`, since a run that resumes before them writes its own, and what a
+    /// killed process left half written.
     pub fn forget_after(&self, step: u64) -> Result<(), Diagnostic> {
+        let files = self.files()?;
+        let half_written =
+            files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "tmp"));
+        half_written.map(PathBuf::as_path).try_for_each(remove)?;
         self.numbered()?.iter().filter(|(number, _)| *number > step).try_for_each(|(_, file)| remove(file))
     }
 
-    fn numbered(&self) -> Result<Vec<(u64, PathBuf)>, Diagnostic> {
+    fn files(&self) -> Result<Vec<PathBuf>, Diagnostic> {
         let unreadable = |fault: std::io::Error| {
             Diagnostic::error("E0706", format!("cannot list `{}`: {fault}", self.folder.display()))
         };
+        let entries = std::fs::read_dir(&self.folder).map_err(unreadable)?;
+        entries.map(|entry| entry.map(|entry| entry.path()).map_err(unreadable)).collect()
+    }
+
+    /// The numbered checkpoints, oldest first.
+    fn numbered(&self) -> Result<Vec<(u64, PathBuf)>, Diagnostic> {
         let mut found = Vec::new();
-        for entry in std::fs::read_dir(&self.folder).map_err(unreadable)? {
-            let path = entry.map_err(unreadable)?.path();
+        for path in self.files()? {
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("");
             let number = name.strip_prefix("step-").and_then(|rest| rest.strip_suffix(".safetensors"));
             if let Some(number) = number.and_then(|digits| digits.parse().ok()) {
@@ -341,21 +356,21 @@ mod tests {
         ];
         assert_eq!(names, kept);
         assert_eq!(Checkpoint::read(&store.best()).unwrap(), checkpoint(2));
-        assert_eq!(store.newest().unwrap(), (checkpoint(5), Vec::new()));
+        assert_eq!(store.newest().unwrap(), (Some(checkpoint(5)), Vec::new()));
     }
 
     #[test]
     fn a_damaged_newest_falls_back_with_a_warning() {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::new(folder.path().into(), 2);
-        assert_eq!(store.newest().unwrap_err().code, "E0706");
+        assert_eq!(store.newest().unwrap(), (None, Vec::new()));
         save(&store, 1, true);
         save(&store, 2, false);
         // `last` and `step-2` are one file: writing through one name damages both.
         let bytes = std::fs::read(store.last()).unwrap();
         std::fs::write(store.last(), &bytes[..bytes.len() - 1]).unwrap();
         let (found, warnings) = store.newest().unwrap();
-        assert_eq!(found, checkpoint(1));
+        assert_eq!(found, Some(checkpoint(1)));
         assert_eq!(warnings.len(), 2);
         assert!(warnings.iter().all(|warning| !warning.is_error()));
         store.forget_after(1).unwrap();

@@ -130,16 +130,18 @@ impl<'a> Run<'a> {
         if options.resume {
             let (checkpoint, damaged) = store.newest()?;
             warnings = damaged;
-            warnings.extend(belongs(context, &checkpoint.description, &data_hash)?);
-            parameters.replace(checkpoint.parameters, &checkpoints.display().to_string())?;
-            progress = checkpoint.description.progress;
+            if let Some(checkpoint) = checkpoint {
+                warnings.extend(belongs(context, &checkpoint.description, &data_hash)?);
+                parameters.replace(checkpoint.parameters, &checkpoints.display().to_string())?;
+                progress = checkpoint.description.progress;
+            }
         } else if let Some(start) = &options.start {
             parameters.adopt(start)?;
         }
         warnings.extend(unused(context));
         // Whatever may fail for want of data or code fails before the directory is touched.
         let stepper = Stepper::new(context, &parameters, &controls)?;
-        if !options.resume {
+        if progress.step == 0 {
             fit(context, &mut arena, &mut parameters, &controls, &split.train)?;
         }
         controls.set(progress.step, progress.epoch);

@@ -168,6 +168,63 @@ fn an_interrupted_run_resumes_bit_for_bit() {
     assert_eq!(bench.train(&cut, true).unwrap().parameters, expected.parameters);
 }
 
+/// Trains in a process of its own where the environment asks for it; see the next test.
+#[test]
+fn child() {
+    if let Some(directory) = std::env::var_os("TRAIN_IN") {
+        Bench::new(killed_spec()).train(Path::new(&directory), true).unwrap();
+    }
+}
+
+fn killed_spec() -> Spec {
+    Spec {
+        length: Length::Epochs(200),
+        checkpoint: CheckpointPolicy { every: Every::Steps(1), keep: 2, best: "val.loss".into() },
+        ..spec()
+    }
+}
+
+#[test]
+fn a_killed_process_loses_nothing() {
+    let bench = Bench::new(killed_spec());
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
+    let expected = bench.train(&whole, false).unwrap();
+    std::fs::create_dir_all(killed.join("checkpoints")).unwrap();
+    let last = killed.join("checkpoints/last.safetensors");
+    let step = || if last.exists() { Checkpoint::read(&last).unwrap().description.progress.step } else { 0 };
+    for round in 0..12u64 {
+        let before = step();
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child"])
+            .env("TRAIN_IN", &killed)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        while step() == before && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        // Somewhere in the next steps.
+        std::thread::sleep(std::time::Duration::from_micros(700 * round));
+        // It may be done already.
+        let _ = child.kill();
+        child.wait().unwrap();
+        assert!(step() > before || before == 1000, "round {round}: {before}");
+    }
+    std::fs::write(killed.join("checkpoints/.step-00000001.safetensors.1-0.tmp"), b"half").unwrap();
+    let outcome = bench.train(&killed, true).unwrap();
+    let mut kept = std::fs::read_dir(killed.join("checkpoints")).unwrap().map(|entry| entry.unwrap().path());
+    assert!(kept.all(|file| file.extension().unwrap() == "safetensors"));
+    assert_eq!(outcome.warnings, []);
+    assert_eq!(outcome.parameters, expected.parameters);
+    let best = |directory: &Path| Checkpoint::read(&directory.join("checkpoints/best.safetensors")).unwrap();
+    assert_eq!(best(&killed).parameters, best(&whole).parameters);
+    let untimed = |directory: &Path| -> Vec<Line> {
+        log(directory).into_iter().map(|line| Line { seconds: 0.0, ..line }).collect()
+    };
+    assert_eq!(untimed(&killed), untimed(&whole));
+}
+
 #[test]
 fn resuming_needs_the_same_run() {
     let mut bench = Bench::new(spec());
