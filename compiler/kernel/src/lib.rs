@@ -14,6 +14,7 @@ mod plan;
 pub mod print;
 mod stmt;
 pub mod transform;
+pub mod verify;
 
 pub use dtype::{DType, Ty};
 pub use expr::{Binary, Const, Expr, Unary};

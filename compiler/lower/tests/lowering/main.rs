@@ -1,0 +1,4 @@
+//! Lowered plans compute what the graph's interpreter computes.
+
+mod compare;
+mod samples;
