@@ -1,1 +1,32 @@
-//! placeholder
+//! Stage ②: syntax trees → models.
+//! Input: parsed files (the user's, what they import, the standard library) and the settings of a build.
+//! Output: diagnostics, and for a model the graph functions of its entry points with everything a host must know.
+//! Invariants: `check` never opens data and never depends on `--precision`; after a build without errors nothing is
+//! the user's fault but dimensions and data at run time; the same sources and settings give the same graphs.
+
+mod api;
+mod arith;
+mod call;
+mod checker;
+mod entry;
+mod expr;
+mod frame;
+mod index;
+mod instance;
+mod names;
+mod natives;
+mod program;
+mod settings;
+mod tests;
+mod train;
+mod types;
+mod value;
+
+pub use api::{
+    Assert, Built, Checkpoint, Column, Direction, DrawSpec, EarlyStop, FieldSource, FieldSpec, LayerInfo,
+    Metric, Source, TestCase, TrainSpec, WeightInfo,
+};
+pub use checker::Options;
+pub use entry::{build, check};
+pub use program::Program;
+pub use tests::test_cases;

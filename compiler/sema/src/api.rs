@@ -1,0 +1,189 @@
+//! What a build gives to the driver.
+
+use base::Span;
+use graph::{FuncId, Module, Type};
+
+/// A model's entry points as graph functions, and what surrounds them.
+///
+/// Parameters and results of entry points carry names and roles; the runtime matches them by both. Entry points:
+/// - `run`: inputs, weights, states → outputs, states (`training` is false).
+/// - `init`: `seed` → weights, states, optimiser states.
+/// - `grad`: fields, weights, states, `seed`, `step` → `loss`, one gradient a weight (`training` is true).
+/// - `step`: fields, weights, states, optimiser states, `seed`, `step`, `total_steps` → `loss`, `lr` (role metric),
+///   weights, states, optimiser states. `step` counts updates from 0.
+/// - `eval`: fields, weights, states, `seed` → accumulators (role metric): names ending in `.sum` are added over the
+///   batches of a split, those ending in `.keep` concatenated along axis 0.
+/// - `finish`: the accumulated `.sum`s by the same names → `loss` and a scalar a metric. A metric `X` with
+///   `X.scores.keep` and `X.labels.keep` instead is the area under the ROC curve, computed by the host.
+/// - `fit`: fields, weights, states → for each `standardize` instance `NAME.count.sum`, `NAME.total.sum`,
+///   `NAME.squares.sum` of values centred on the present `NAME.mean` (divided by nothing), for fitting its states.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// The model's name as declared.
+    pub name: String,
+    pub module: Module,
+    pub entries: Vec<(&'static str, FuncId)>,
+    pub weights: Vec<WeightInfo>,
+    pub states: Vec<WeightInfo>,
+    /// Names of the instances of `standardize`, each with states `NAME.mean` and `NAME.std`.
+    pub fits: Vec<String>,
+    pub train: Option<TrainSpec>,
+    /// Instances in order of application, for `dlc inspect`.
+    pub layers: Vec<LayerInfo>,
+}
+
+#[derive(Clone, Debug)]
+pub struct WeightInfo {
+    pub name: String,
+    pub ty: Type,
+    pub span: Span,
+}
+
+/// One applied instance: `conv_block.conv2d`.
+#[derive(Clone, Debug)]
+pub struct LayerInfo {
+    pub path: String,
+    /// The layer's definition, as `conv2d`.
+    pub layer: String,
+    pub inputs: Vec<Type>,
+    pub outputs: Vec<Type>,
+    /// The function that the instance calls.
+    pub func: FuncId,
+    pub depth: usize,
+}
+
+/// The `train` item, with defaults filled in.
+#[derive(Clone, Debug)]
+pub struct TrainSpec {
+    pub span: Span,
+    pub source: Option<Source>,
+    /// Fields that the entry points take, in order: inputs of the model first.
+    pub fields: Vec<FieldSpec>,
+    /// Symbol that `batch` binds: the leading dimension of the first input fed by data.
+    pub batch_symbol: Option<String>,
+    pub split: Vec<f64>,
+    pub epochs: Option<i64>,
+    pub steps: Option<i64>,
+    pub batch: i64,
+    pub seed: i64,
+    pub metrics: Vec<Metric>,
+    pub early_stop: Option<EarlyStop>,
+    pub checkpoint: Checkpoint,
+    /// Steps between evaluations; `None` is once an epoch.
+    pub eval_every: Option<i64>,
+    /// Steps between lines of the log.
+    pub log_every: i64,
+}
+
+#[derive(Clone, Debug)]
+pub struct FieldSpec {
+    pub name: String,
+    pub ty: Type,
+    /// May be left out of the data.
+    pub default: Option<f64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    Lower,
+    Higher,
+}
+
+#[derive(Clone, Debug)]
+pub struct Metric {
+    pub name: String,
+    pub direction: Direction,
+}
+
+#[derive(Clone, Debug)]
+pub struct EarlyStop {
+    /// `val.loss` without the `val.` is `loss`.
+    pub on: String,
+    pub patience: i64,
+}
+
+#[derive(Clone, Debug)]
+pub struct Checkpoint {
+    /// Epochs between checkpoints; 0 is never.
+    pub every_epochs: i64,
+    pub every_steps: Option<i64>,
+    pub keep: i64,
+    pub best: Option<String>,
+}
+
+/// `data = csv("digits.csv", image: columns(0..64), label: column(64))`.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// `csv npz npy safetensors synthetic`; others are errors of `build`, not of `check`.
+    pub kind: String,
+    pub path: Option<String>,
+    /// Rows of synthetic data.
+    pub rows: Option<i64>,
+    pub fields: Vec<FieldSource>,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub enum FieldSource {
+    Column {
+        field: String,
+        column: Column,
+    },
+    Columns {
+        field: String,
+        columns: Vec<Column>,
+    },
+    /// `columns(a..b)`: numbers leave out b, names include both ends.
+    Indices {
+        field: String,
+        from: i64,
+        to: i64,
+    },
+    Names {
+        field: String,
+        from: String,
+        to: String,
+    },
+    /// An entry of an npz or safetensors file.
+    Entry {
+        field: String,
+        entry: String,
+    },
+    Draw {
+        field: String,
+        draw: DrawSpec,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub enum Column {
+    Index(i64),
+    Name(String),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum DrawSpec {
+    Normal { mean: f64, std: f64 },
+    Uniform { low: f64, high: f64 },
+}
+
+/// One `test` item as a graph function: for each `assert`, in order, a result named by its number.
+///
+/// `assert a ~= b within t` gives `N.left` and `N.right` (same shape) to compare with `within`; a bool condition gives
+/// `N.holds`.
+#[derive(Clone, Debug)]
+pub struct TestCase {
+    pub title: String,
+    pub span: Span,
+    pub module: Module,
+    pub entry: FuncId,
+    pub asserts: Vec<Assert>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Assert {
+    pub span: Span,
+    pub within: f64,
+    pub near: bool,
+    pub message: Option<String>,
+}

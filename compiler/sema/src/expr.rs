@@ -1,0 +1,492 @@
+//! Expressions and blocks.
+
+use crate::{
+    arith::Places,
+    checker::Checker,
+    program::Item,
+    value::{Closure, Configured, Instance, Layer, Value},
+};
+use base::{Diagnostic, Span, did_you_mean};
+use grammar::ast::{self, Constant, DefKind, ExprKind, StmtKind, UnaryOp};
+use graph::DType;
+use std::rc::Rc;
+
+impl<'p> Checker<'p> {
+    pub fn expr(&mut self, expr: &'p ast::Expr) -> Value<'p> {
+        match &expr.kind {
+            ExprKind::Name(name) => self.name(name, expr.span),
+            ExprKind::Int { value, .. } => Value::Int(*value),
+            ExprKind::Float { value, .. } => Value::Float(*value),
+            ExprKind::Bool(flag) => Value::Bool(*flag),
+            ExprKind::Constant(Constant::Pi) => Value::Float(std::f64::consts::PI),
+            ExprKind::Constant(Constant::Inf) => Value::Float(f64::INFINITY),
+            ExprKind::Constant(Constant::Nan) => Value::Float(f64::NAN),
+            ExprKind::Str(text) => Value::Text(text.as_str().into()),
+            ExprKind::Paren(inner) => self.expr(inner),
+            ExprKind::Tuple(items) => Value::tuple(items.iter().map(|item| self.expr(item)).collect()),
+            ExprKind::List(items) => Value::list(items.iter().map(|item| self.expr(item)).collect()),
+            ExprKind::Unary { op, operand } => {
+                let value = self.expr(operand);
+                match op {
+                    UnaryOp::Neg => self.negate(value, expr.span),
+                    UnaryOp::Not => self.not(value, expr.span),
+                }
+            }
+            ExprKind::Binary { op, left, right, .. } => {
+                let at = Places { whole: expr.span, left: left.span, right: right.span };
+                let left = self.expr(left);
+                // `and`, `or` on known bools leave the other side alone, so that a guard can protect it.
+                match (op, &left) {
+                    (ast::BinaryOp::And, Value::Bool(false)) => return Value::Bool(false),
+                    (ast::BinaryOp::Or, Value::Bool(true)) => return Value::Bool(true),
+                    _ => {}
+                }
+                let right = self.expr(right);
+                self.binary(*op, left, right, at)
+            }
+            ExprKind::Pipe { input, stages } => self.pipe(input, stages),
+            ExprKind::Call { callee, args, args_span } => self.call(expr, callee, args, *args_span),
+            ExprKind::Index { base, subscripts, .. } => self.index(expr, base, subscripts),
+            ExprKind::Field { base, field } => self.field(base, field, expr.span),
+            ExprKind::Range { start, end } => {
+                let (start, end) = (self.expr(start), self.expr(end));
+                Value::Range(Rc::new((start, end)))
+            }
+            ExprKind::Reduce { op_span, .. } => self.unsupported(*op_span, "an index equation"),
+            ExprKind::If { arms, otherwise } => self.if_else(arms, otherwise.as_ref(), expr.span),
+            ExprKind::Repeat { count, name, body } => self.repeat(count, name, body),
+            ExprKind::Remat(block) => self.unsupported(block.span, "`remat`"),
+            ExprKind::Error => Value::Error,
+        }
+    }
+
+    /// What a name means, if anything: bindings, then the file, then the library.
+    pub fn lookup_value(&mut self, name: &str) -> Option<Value<'p>> {
+        if let Some(binding) = self.frame_ref().lookup(name) {
+            return Some(binding.value.clone());
+        }
+        if let Some((_, value)) = self.frame_ref().extra.iter().find(|(extra, _)| *extra == name) {
+            return Some(value.clone());
+        }
+        if name == "training" {
+            return Some(Value::Bool(self.frame_ref().mode.training));
+        }
+        if name == "none" {
+            return Some(Value::Nothing);
+        }
+        let file = self.current_file();
+        if let Some(item) = self.program.find(file, name) {
+            return Some(self.item(item));
+        }
+        if let Some(native) = crate::natives::find(name) {
+            return Some(Value::Native(native));
+        }
+        DType::parse(name).map(Value::DType)
+    }
+
+    /// The file whose names are in scope: that of the definition being evaluated.
+    fn current_file(&self) -> base::FileId {
+        self.calls.last().map_or(self.program.main.span.file, |(def, _)| def.span.file)
+    }
+
+    fn item(&mut self, item: Item<'p>) -> Value<'p> {
+        match item {
+            Item::Def(def) => match def.kind {
+                DefKind::Fn => Value::Fn(Rc::new(Closure { def, env: None, frame: 0 })),
+                DefKind::Layer | DefKind::Model => {
+                    Value::Layer(Rc::new(Layer::Def(Configured { def, config: Vec::new() })))
+                }
+                DefKind::Optimizer => Value::Optimizer(Rc::new(Configured { def, config: Vec::new() })),
+            },
+            Item::Const(name, ty, expr) => self.constant(name, ty.as_ref(), expr),
+        }
+    }
+
+    pub fn constant(
+        &mut self,
+        name: &'p ast::Name,
+        ty: Option<&'p ast::Type>,
+        expr: &'p ast::Expr,
+    ) -> Value<'p> {
+        if let Some(value) = self.consts.get(&name.span) {
+            return value.clone();
+        }
+        // Names itself: found again while its value is being made.
+        self.consts.insert(name.span, Value::Error);
+        let value = match self.options.set.get(&name.text) {
+            Some(text) => self.setting_text(text),
+            None => self.expr(expr),
+        };
+        let value = match &value {
+            Value::Tensor(_) | Value::Instance(_) | Value::Field(_) => self.error(
+                "E0405",
+                expr.span,
+                format!("`const {}` must be known while compiling", name.text),
+                format!("this is {}", value.kind()),
+            ),
+            Value::Float(number)
+                if ty.is_some_and(|ty| matches!(ty.name, ast::TypeName::Int | ast::TypeName::Dim)) =>
+            {
+                self.error(
+                    "E0401",
+                    expr.span,
+                    format!("`{}` is a whole number, but this is {number}", name.text),
+                    "a fraction",
+                )
+            }
+            _ => value,
+        };
+        self.consts.insert(name.span, value.clone());
+        value
+    }
+
+    /// A value given on the command line.
+    pub fn setting_text(&self, text: &str) -> Value<'p> {
+        let plain = text.replace('_', "");
+        match text {
+            "true" => Value::Bool(true),
+            "false" => Value::Bool(false),
+            _ => match (plain.parse::<i64>(), plain.parse::<f64>()) {
+                (Ok(number), _) => Value::Int(number),
+                (_, Ok(number)) => Value::Float(number),
+                _ => Value::Text(text.into()),
+            },
+        }
+    }
+
+    fn name(&mut self, name: &str, span: Span) -> Value<'p> {
+        if let Some(value) = self.lookup_value(name) {
+            if let Value::Layer(layer) = &value
+                && let Layer::Def(configured) = &**layer
+            {
+                self.used.insert(configured.def.name.span);
+            }
+            return value;
+        }
+        if self.frame_ref().extra.iter().any(|(extra, _)| *extra == "_fields") && self.calls.is_empty() {
+            return Value::Field(name.into());
+        }
+        if name == "_" {
+            return self.error("E0201", span, "`_` discards a value and has none", "not a name");
+        }
+        let known: Vec<&str> = self.program.names().collect();
+        let mut names: Vec<String> =
+            self.frame_ref().scopes.iter().flatten().map(|binding| binding.name.to_string()).collect();
+        names.extend(known.iter().map(|name| name.to_string()));
+        names.extend(crate::natives::names().map(String::from));
+        let near = did_you_mean(name, names.iter().map(String::as_str).filter(|name| !name.starts_with('_')));
+        let help = near.map(|near| format!("did you mean `{near}`?"));
+        self.report(
+            Diagnostic::error("E0201", format!("`{name}` is not known"))
+                .label(span, "not found")
+                .maybe_help(help),
+        )
+    }
+
+    /// A call's parameters and a body are evaluated in scopes of their own.
+    pub fn block(&mut self, block: &'p ast::Block) -> Value<'p> {
+        self.frame().scopes.push(Vec::new());
+        let value = self.statements(block);
+        self.frame().scopes.pop();
+        value
+    }
+
+    /// The statements in the present scope; the value of the last one, if it is an expression.
+    pub fn statements(&mut self, block: &'p ast::Block) -> Value<'p> {
+        let mut last = Value::Nothing;
+        let n_stmts = block.stmts.len();
+        for (position, stmt) in block.stmts.iter().enumerate() {
+            last = Value::Nothing;
+            match &stmt.kind {
+                StmtKind::Expr(expr) => {
+                    let value = match &expr.kind {
+                        // An `if` in the middle of a block binds into that block.
+                        ExprKind::If { arms, otherwise } => {
+                            self.if_statement(arms, otherwise.as_ref(), expr.span, position + 1 == n_stmts)
+                        }
+                        _ => self.expr(expr),
+                    };
+                    last = value;
+                }
+                StmtKind::Bind { targets, ty, value } => self.bind(targets, ty.as_ref(), value),
+                StmtKind::Equation { name, .. } => {
+                    self.unsupported(name.span, "an index equation");
+                    self.frame().bind(&name.text, Value::Error, name.span);
+                }
+                StmtKind::Write { state, value } => self.write_state(state, value),
+                StmtKind::Param(decl) => self.declare_weight(decl, stmt.span),
+                StmtKind::State(decl) => self.declare_state(decl, stmt.span),
+                StmtKind::Require { condition, message } => self.require(condition, message.as_ref()),
+                StmtKind::Assert { condition, within, message } => {
+                    self.assert(condition, within.as_ref(), message.as_ref());
+                }
+                StmtKind::Fn(def) => {
+                    let env = self.frame_ref().snapshot(|_| true);
+                    let frame = self.frame_ref().id;
+                    let closure = Value::Fn(Rc::new(Closure { def, env: Some(env), frame }));
+                    self.frame().bind(&def.name.text, closure, def.name.span);
+                }
+                StmtKind::Error => {}
+            }
+        }
+        last
+    }
+
+    fn bind(&mut self, targets: &'p [ast::Name], ty: Option<&'p ast::Type>, expr: &'p ast::Expr) {
+        let value = self.expr(expr);
+        if let [target] = targets {
+            let value = self.bound_value(target, ty, value, expr);
+            if target.text != "_" {
+                self.frame().bind(&target.text, value, target.span);
+            }
+            return;
+        }
+        let values: Vec<Value<'p>> = match &value {
+            Value::Tuple(items) | Value::List(items) if items.len() == targets.len() => items.to_vec(),
+            Value::Error => vec![Value::Error; targets.len()],
+            other => {
+                let have = match other {
+                    Value::Tuple(items) | Value::List(items) => format!("{} values", items.len()),
+                    other => other.kind().into(),
+                };
+                self.error(
+                    "E0310",
+                    expr.span,
+                    format!("{} names are bound here, but this is {have}", targets.len()),
+                    have,
+                );
+                vec![Value::Error; targets.len()]
+            }
+        };
+        for (target, value) in targets.iter().zip(values) {
+            if target.text != "_" {
+                self.frame().bind(&target.text, value, target.span);
+            }
+        }
+    }
+
+    /// What a name stands for: a layer becomes an instance, a list of fractions a tensor, a stated type is proved.
+    fn bound_value(
+        &mut self,
+        target: &'p ast::Name,
+        ty: Option<&'p ast::Type>,
+        value: Value<'p>,
+        expr: &'p ast::Expr,
+    ) -> Value<'p> {
+        let value = match value {
+            Value::Layer(layer) => {
+                let frame = self.frame_ref().id;
+                let instance = Rc::new(Instance { name: target.text.clone(), layer, frame });
+                self.frame().instances.insert(target.text.clone(), instance.clone());
+                Value::Instance(instance)
+            }
+            Value::List(items) if has_float(&items) => {
+                Self::tensor_or_error(self.to_tensor(&Value::List(items), None, expr.span))
+            }
+            value => value,
+        };
+        let Some(ty) = ty else { return value };
+        let hint = crate::types::dtype(ty.name);
+        let Some(id) = self.to_tensor(&value, hint, expr.span) else { return Value::Error };
+        Self::tensor_or_error(self.ascribe(id, ty, expr.span, &target.text))
+    }
+
+    /// `if` as a value.
+    fn if_else(
+        &mut self,
+        arms: &'p [ast::IfArm],
+        otherwise: Option<&'p ast::Block>,
+        span: Span,
+    ) -> Value<'p> {
+        match self.choose(arms, otherwise, span) {
+            Some(Some(block)) => self.block(block),
+            Some(None) => Value::Nothing,
+            None => Value::Error,
+        }
+    }
+
+    /// `if` as a statement: names bound inside stay visible after it.
+    fn if_statement(
+        &mut self,
+        arms: &'p [ast::IfArm],
+        otherwise: Option<&'p ast::Block>,
+        span: Span,
+        is_last: bool,
+    ) -> Value<'p> {
+        match self.choose(arms, otherwise, span) {
+            Some(Some(block)) if is_last => self.statements(block),
+            Some(Some(block)) => {
+                self.statements(block);
+                Value::Nothing
+            }
+            Some(None) => Value::Nothing,
+            None => Value::Error,
+        }
+    }
+
+    /// The branch that a compile-time condition keeps.
+    fn choose(
+        &mut self,
+        arms: &'p [ast::IfArm],
+        otherwise: Option<&'p ast::Block>,
+        span: Span,
+    ) -> Option<Option<&'p ast::Block>> {
+        for arm in arms {
+            match self.expr(&arm.condition) {
+                Value::Bool(true) => return Some(Some(&arm.body)),
+                Value::Bool(false) => {}
+                Value::Error => return None,
+                Value::Tensor(_) => {
+                    self.report(
+                        Diagnostic::error(
+                            "E0501",
+                            "an `if` on a value known only at run time is not supported yet",
+                        )
+                        .label(arm.condition.span, "a tensor")
+                        .help("`select(c, a, b)` chooses element by element"),
+                    );
+                    return None;
+                }
+                other => {
+                    let message = format!("a condition is a bool, but this is {}", other.kind());
+                    self.error("E0302", arm.condition.span, message, other.kind());
+                    return None;
+                }
+            }
+        }
+        let _ = span;
+        Some(otherwise)
+    }
+
+    fn require(&mut self, condition: &'p ast::Expr, message: Option<&'p ast::Text>) {
+        use ast::BinaryOp::*;
+        let said = message.map_or("a requirement is not met".into(), |text| text.value.clone());
+        // A comparison of dynamic dimensions is assumed from here on and tested when the model runs.
+        if let ExprKind::Binary { op, left, right, .. } = &condition.peel().kind
+            && matches!(op, Eq | Le | Ge | Lt | Gt)
+        {
+            let (a, b) = (self.expr(left), self.expr(right));
+            if a.is_error() || b.is_error() {
+                return;
+            }
+            if let (Some(x), Some(y)) = (a.as_dim(), b.as_dim())
+                && (x.as_const().is_none() || y.as_const().is_none())
+            {
+                self.require_dims(*op, x, y, said, condition.span);
+                return;
+            }
+            let at = Places { whole: condition.span, left: left.span, right: right.span };
+            let value = self.binary(*op, a, b, at);
+            self.require_known(value, said, condition.span);
+            return;
+        }
+        let value = self.expr(condition);
+        self.require_known(value, said, condition.span);
+    }
+
+    fn require_dims(&mut self, op: ast::BinaryOp, a: shape::Dim, b: shape::Dim, message: String, span: Span) {
+        use ast::BinaryOp::*;
+        use shape::Proof;
+        let one = shape::Dim::from(1i64);
+        let facts = self.frame_ref().function.facts.clone();
+        let proof = match op {
+            Eq => facts.prove_eq(&a, &b),
+            Ge => facts.prove_ge(&a, &b),
+            Le => facts.prove_ge(&b, &a),
+            Gt => facts.prove_gt(&a, &b),
+            _ => facts.prove_gt(&b, &a),
+        };
+        match proof {
+            Proof::Proved => return,
+            Proof::Disproved => {
+                self.error("E0406", span, message, format!("{a} {} {b} does not hold", op.symbol()));
+                return;
+            }
+            Proof::Unknown => {}
+        }
+        let function = &mut self.frame().function;
+        let effect = match op {
+            Eq => {
+                function.facts.assume_eq(a.clone(), b.clone());
+                graph::Effect::RequireEq { a, b, message, span: Some(span) }
+            }
+            Ge | Gt => {
+                let least = if op == Gt { &b + &one } else { b };
+                function.facts.assume_ge(a.clone(), least.clone());
+                graph::Effect::RequireGe { value: a, at_least: least, message, span: Some(span) }
+            }
+            _ => {
+                let least = if op == Lt { &a + &one } else { a };
+                function.facts.assume_ge(b.clone(), least.clone());
+                graph::Effect::RequireGe { value: b, at_least: least, message, span: Some(span) }
+            }
+        };
+        function.effects.push(effect);
+    }
+
+    fn require_known(&mut self, value: Value<'p>, message: String, span: Span) {
+        match value {
+            Value::Bool(true) | Value::Error => {}
+            Value::Bool(false) => {
+                self.error("E0406", span, message, "does not hold");
+            }
+            other => {
+                let message =
+                    format!("`require` takes a condition on dimensions, but this is {}", other.kind());
+                self.error("E0302", span, message, other.kind());
+            }
+        }
+    }
+
+    fn field(&mut self, base: &'p ast::Expr, field: &'p ast::Name, span: Span) -> Value<'p> {
+        // The dotted path as written: `block.0.wq.w`.
+        let mut path = vec![field.text.clone()];
+        let mut root = base.peel();
+        while let ExprKind::Field { base, field } = &root.kind {
+            path.insert(0, field.text.clone());
+            root = base.peel();
+        }
+        let Some(first) = root.as_name() else {
+            return self.error("E0311", span, "only an instance of a layer has fields", "not an instance");
+        };
+        path.insert(0, first.to_string());
+        let full = path.join(".");
+        if let Some((id, _)) = self.frame_ref().weights.get(&full) {
+            return Value::Tensor(*id);
+        }
+        if let Some(state) = self.frame_ref().states.get(&full) {
+            return Value::Tensor(state.current);
+        }
+        if !self.frame_ref().instances.contains_key(first) {
+            return self.error(
+                "E0311",
+                root.span,
+                format!("`{first}` is not an instance of a layer"),
+                "has no weights",
+            );
+        }
+        let prefix = format!("{first}.");
+        let names: Vec<String> =
+            self.frame_ref().weights.keys().filter(|name| name.starts_with(&prefix)).cloned().collect();
+        let mut diagnostic =
+            Diagnostic::error("E0207", format!("there is no weight `{full}`")).label(span, "not found");
+        if names.is_empty() {
+            diagnostic = diagnostic.help(format!(
+                "`{first}` has not been applied yet, so its weights have no shapes: use it first"
+            ));
+        } else if let Some(near) = did_you_mean(&full, names.iter().map(String::as_str)) {
+            diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+        } else {
+            diagnostic = diagnostic.note(format!("its weights are {}", names.join(", ")));
+        }
+        self.report(diagnostic)
+    }
+}
+
+fn has_float(items: &[Value<'_>]) -> bool {
+    items.iter().any(|item| match item {
+        Value::Float(_) => true,
+        Value::List(items) => has_float(items),
+        _ => false,
+    })
+}

@@ -1,0 +1,120 @@
+//! A function under construction: its bindings, its instances, the weights and states it turns out to need.
+
+use crate::value::Value;
+use base::Span;
+use grammar::ast;
+use graph::{Function, NodeId, Type};
+use indexmap::IndexMap;
+use std::{collections::BTreeMap, rc::Rc};
+
+/// A bound name.
+#[derive(Clone, Debug)]
+pub struct Binding<'p> {
+    pub name: Rc<str>,
+    pub value: Value<'p>,
+    pub span: Span,
+}
+
+/// How a weight or state begins: an expression and the compile-time names around it.
+#[derive(Clone, Debug)]
+pub struct Init<'p> {
+    pub expr: Option<&'p ast::Expr>,
+    pub env: Rc<Vec<(Rc<str>, Value<'p>)>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Weight<'p> {
+    pub ty: Type,
+    pub init: Init<'p>,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub struct State<'p> {
+    pub ty: Type,
+    pub init: Init<'p>,
+    /// The value now: the parameter, or what was written last.
+    pub current: NodeId,
+    pub written: bool,
+    pub span: Span,
+}
+
+/// What a function is built for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Mode {
+    pub training: bool,
+    /// Collect the moments that `standardize` is fitted to.
+    pub fit: bool,
+}
+
+/// The operands of random draws, made on demand.
+#[derive(Clone, Copy, Debug)]
+pub struct RandomParams {
+    pub seed: NodeId,
+    pub step: NodeId,
+    pub path: NodeId,
+}
+
+pub struct Frame<'p> {
+    /// Tells tensors of one frame from those of another.
+    pub id: u64,
+    pub function: Function,
+    pub scopes: Vec<Vec<Binding<'p>>>,
+    pub weights: IndexMap<String, (NodeId, Weight<'p>)>,
+    pub states: IndexMap<String, State<'p>>,
+    /// Further results, each with its dotted name, that pass through callers up to the entry point.
+    pub side: Vec<(String, NodeId)>,
+    pub random: Option<RandomParams>,
+    pub draws: u32,
+    pub mode: Mode,
+    /// Names of inline instances by the place of the expression that makes them.
+    pub inline_names: BTreeMap<Span, String>,
+    /// Instances bound to a name and inline ones that were applied, for `block.0.w`.
+    pub instances: IndexMap<String, Rc<crate::value::Instance<'p>>>,
+    /// Where each axis of each node was first named, for "20 comes from here".
+    pub origins: Vec<Vec<Option<Span>>>,
+    /// The definition, for messages and for finding recursion; `None` for tests.
+    pub def: Option<&'p ast::Def>,
+    /// Weights may be declared here (not in a `fn`, not in a test).
+    pub allows_weights: bool,
+    /// Names that only exist where a step or an initial value is built.
+    pub extra: Vec<(&'static str, Value<'p>)>,
+}
+
+impl<'p> Frame<'p> {
+    pub fn new(id: u64, function: Function, mode: Mode, def: Option<&'p ast::Def>) -> Frame<'p> {
+        Frame {
+            id,
+            function,
+            scopes: vec![Vec::new()],
+            weights: IndexMap::new(),
+            states: IndexMap::new(),
+            side: Vec::new(),
+            random: None,
+            draws: 0,
+            mode,
+            inline_names: BTreeMap::new(),
+            instances: IndexMap::new(),
+            origins: Vec::new(),
+            def,
+            allows_weights: true,
+            extra: Vec::new(),
+        }
+    }
+
+    pub fn bind(&mut self, name: &str, value: Value<'p>, span: Span) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.push(Binding { name: name.into(), value, span });
+        }
+    }
+
+    pub fn lookup(&self, name: &str) -> Option<&Binding<'p>> {
+        self.scopes.iter().rev().flat_map(|scope| scope.iter().rev()).find(|binding| &*binding.name == name)
+    }
+
+    /// What a local function or an initial value may see later.
+    pub fn snapshot(&self, keep: impl Fn(&Value<'p>) -> bool) -> Rc<Vec<(Rc<str>, Value<'p>)>> {
+        let visible = self.scopes.iter().flatten();
+        Rc::new(visible.filter(|b| keep(&b.value)).map(|b| (b.name.clone(), b.value.clone())).collect())
+    }
+}

@@ -1,0 +1,354 @@
+//! Shapes and places: what moves elements without computing.
+
+use super::Args;
+use crate::{arith::Places, checker::Checker, value::Value};
+use base::{Diagnostic, Span};
+use graph::{NodeId, ops};
+use shape::{Dim, Proof, Shape};
+
+impl<'p> Checker<'p> {
+    pub(super) fn reshape(&mut self, args: &mut Args<'p>) -> Option<Value<'p>> {
+        let (id, span) = self.tensor_arg(args, "x")?;
+        let dims = self.need(args, "dims")?;
+        let shape = self.dims_arg(&dims)?;
+        if self.generic && self.equal(&shape.elements(), &self.shape(id).elements()) == Proof::Unknown {
+            return Some(Value::Error);
+        }
+        Some(Self::tensor_or_error(self.add_at(ops::Reshape { shape }.into(), &[id], args.span, &[span])))
+    }
+
+    pub(super) fn transpose(&mut self, args: &mut Args<'p>) -> Option<Value<'p>> {
+        let (id, span) = self.tensor_arg(args, "x")?;
+        let rank = self.ty(id).rank();
+        let perm: Vec<usize> = match args.take("axes") {
+            None => (0..rank).rev().collect(),
+            Some(arg) => match &arg.value {
+                Value::List(items) => {
+                    let mut perm = Vec::new();
+                    for item in items.iter() {
+                        let Value::Int(axis) = item else {
+                            return Some(self.error(
+                                "E0401",
+                                arg.span,
+                                "axes are whole numbers known while compiling",
+                                item.kind(),
+                            ));
+                        };
+                        perm.push(self.axis_of(*axis, rank, arg.span)?);
+                    }
+                    perm
+                }
+                other => {
+                    return Some(self.error(
+                        "E0401",
+                        arg.span,
+                        "axes are a list, as in `[1, 0]`",
+                        other.kind(),
+                    ));
+                }
+            },
+        };
+        Some(Self::tensor_or_error(self.add_at(ops::Transpose { perm }.into(), &[id], args.span, &[span])))
+    }
+
+    pub(super) fn broadcast_call(&mut self, args: &mut Args<'p>) -> Option<Value<'p>> {
+        let (id, span) = self.tensor_arg(args, "x")?;
+        let dims = self.need(args, "dims")?;
+        let shape = self.dims_arg(&dims)?;
+        Some(Self::tensor_or_error(self.add_at(ops::Broadcast { shape }.into(), &[id], args.span, &[span])))
+    }
+
+    pub(super) fn concat(&mut self, name: &str, args: &mut Args<'p>) -> Option<Value<'p>> {
+        let list = self.need(args, "tensors")?;
+        let axis = args.take("axis");
+        let (Value::List(items) | Value::Tuple(items)) = &list.value else {
+            let message = format!("`{name}` takes a list of tensors, but this is {}", list.value.kind());
+            return Some(self.error("E0305", list.span, message, list.value.kind()));
+        };
+        if items.is_empty() {
+            return Some(self.error(
+                "E0305",
+                list.span,
+                format!("`{name}` needs at least one tensor"),
+                "empty",
+            ));
+        }
+        let hint = items.iter().find_map(|item| match item {
+            Value::Tensor(id) => Some(self.ty(*id).dtype),
+            _ => None,
+        });
+        let mut ids = Vec::new();
+        for item in items.iter() {
+            let id = self.to_tensor(item, hint, list.span)?;
+            // `float` wins over a stated floating dtype, as everywhere.
+            if let Some(first) = ids.first().copied() {
+                let (a, b) = self.same_dtype(first, id, Places::all(list.span), name)?;
+                if a != first {
+                    ids[0] = a;
+                }
+                ids.push(b);
+            } else {
+                ids.push(id);
+            }
+        }
+        let rank = self.ty(ids[0]).rank() + usize::from(name == "stack");
+        let axis = match axis {
+            None => 0,
+            Some(arg) => {
+                let axis = self.int_arg(&arg, "axis")?;
+                self.axis_of(axis, rank, arg.span)?
+            }
+        };
+        if name == "stack" {
+            for id in &mut ids {
+                let mut dims = self.shape(*id).0;
+                if axis > dims.len() {
+                    return Some(self.error(
+                        "E0303",
+                        list.span,
+                        "`stack` needs tensors of one shape",
+                        "ranks differ",
+                    ));
+                }
+                dims.insert(axis, Dim::from(1i64));
+                *id = self.add(ops::Reshape { shape: Shape(dims) }, &[*id], list.span)?;
+            }
+        }
+        let places = vec![list.span; ids.len()];
+        Some(Self::tensor_or_error(self.add_at(ops::Concat { axis }.into(), &ids, args.span, &places)))
+    }
+
+    /// `split(x, 3, axis: -1)`: equal parts, as a tuple.
+    pub(super) fn split(&mut self, args: &mut Args<'p>) -> Option<Value<'p>> {
+        let (id, span) = self.tensor_arg(args, "x")?;
+        let parts_arg = self.need(args, "parts")?;
+        let parts = self.int_arg(&parts_arg, "parts")?;
+        let shape = self.shape(id);
+        let axis = match args.take("axis") {
+            None => 0,
+            Some(arg) => {
+                let axis = self.int_arg(&arg, "axis")?;
+                self.axis_of(axis, shape.rank(), arg.span)?
+            }
+        };
+        if !(1..=4096).contains(&parts) || shape.rank() == 0 {
+            return Some(self.error(
+                "E0401",
+                parts_arg.span,
+                format!("`split` makes 1 to 4096 parts, not {parts}"),
+                "out of range",
+            ));
+        }
+        let facts = self.frame_ref().function.facts.clone();
+        let Some(width) = shape[axis].exact_div(&Dim::from(parts), &facts) else {
+            return Some(
+                self.report(
+                    Diagnostic::error(
+                        "E0306",
+                        format!(
+                            "axis {axis} has {}, which does not split into {parts} equal parts",
+                            shape[axis]
+                        ),
+                    )
+                    .label(span, format!("this is {}", self.ty(id)))
+                    .label(parts_arg.span, "that many parts"),
+                ),
+            );
+        };
+        let mut items = Vec::new();
+        for part in 0..parts {
+            let part = self.part(id, axis, &width * part, width.clone(), args.span)?;
+            items.push(Value::Tensor(part));
+        }
+        Some(Value::tuple(items))
+    }
+
+    fn part(&mut self, id: NodeId, axis: usize, start: Dim, extent: Dim, span: Span) -> Option<NodeId> {
+        let shape = self.shape(id);
+        let mut starts = vec![Dim::from(0i64); shape.rank()];
+        let mut extents = shape.0;
+        starts[axis] = start;
+        extents[axis] = extent;
+        let stride = vec![1; starts.len()];
+        self.add(ops::Slice { start: starts, extent: extents, stride }, &[id], span)
+    }
+
+    /// `pad(x, [[before, after], …], value: 0)`.
+    pub(super) fn pad(&mut self, args: &mut Args<'p>) -> Option<Value<'p>> {
+        let (id, span) = self.tensor_arg(args, "x")?;
+        let widths = self.need(args, "widths")?;
+        let value = args.named("value");
+        if let Some(mode) = args.named("mode")
+            && !matches!(&mode.value, Value::Text(text) if &**text == "constant")
+        {
+            return Some(self.unsupported(mode.span, "`pad` with another mode than \"constant\""));
+        }
+        let Value::List(rows) = &widths.value else {
+            return Some(self.error(
+                "E0305",
+                widths.span,
+                "widths are a list, as in `[[0, 0], [1, 1]]`",
+                widths.value.kind(),
+            ));
+        };
+        let rank = self.ty(id).rank();
+        if rows.len() != rank {
+            let message = format!("{} pairs of widths for a tensor with {rank} axes", rows.len());
+            return Some(self.error("E0303", widths.span, message, "one pair an axis"));
+        }
+        let (mut low, mut high) = (Vec::new(), Vec::new());
+        for row in rows.iter() {
+            let pair = match row {
+                Value::List(pair) if pair.len() == 2 => (pair[0].as_dim(), pair[1].as_dim()),
+                Value::Int(both) => (Some(Dim::from(*both)), Some(Dim::from(*both))),
+                _ => (None, None),
+            };
+            let (Some(before), Some(after)) = pair else {
+                return Some(self.error(
+                    "E0305",
+                    widths.span,
+                    "each axis takes `[before, after]`",
+                    "not a pair of numbers",
+                ));
+            };
+            low.push(before);
+            high.push(after);
+        }
+        self.pad_with(id, low, high, value, span).map(Value::Tensor)
+    }
+
+    pub(super) fn pad_with(
+        &mut self,
+        id: NodeId,
+        low: Vec<Dim>,
+        high: Vec<Dim>,
+        value: Option<crate::call::Arg<'p>>,
+        span: Span,
+    ) -> Option<NodeId> {
+        let dtype = self.ty(id).dtype;
+        let value = match value {
+            None => self.scalar(dtype, 0.0),
+            Some(arg) => {
+                let fill = self.to_tensor(&arg.value, Some(dtype), arg.span)?;
+                self.fit_dtype(fill, dtype, arg.span, None, "value")?
+            }
+        };
+        let interior = vec![0; low.len()];
+        self.add_at(ops::Pad { low, high, interior }.into(), &[id, value], span, &[span, span])
+    }
+
+    pub(super) fn squeeze(&mut self, name: &str, args: &mut Args<'p>) -> Option<Value<'p>> {
+        let (id, span) = self.tensor_arg(args, "x")?;
+        let arg = self.need(args, "axis")?;
+        let axis = self.int_arg(&arg, "axis")?;
+        let mut dims = self.shape(id).0;
+        if name == "unsqueeze" {
+            let axis = self.axis_of(axis, dims.len() + 1, arg.span)?;
+            dims.insert(axis, Dim::from(1i64));
+        } else {
+            let axis = self.axis_of(axis, dims.len(), arg.span)?;
+            if !dims[axis].is_const(1) {
+                let message = format!("axis {axis} has {}, and only an axis of 1 can be dropped", dims[axis]);
+                return Some(self.report(
+                    Diagnostic::error("E0301", message).label(span, format!("this is {}", self.ty(id))),
+                ));
+            }
+            dims.remove(axis);
+        }
+        Some(Self::tensor_or_error(self.add(ops::Reshape { shape: Shape(dims) }, &[id], args.span)))
+    }
+
+    /// All axes but the first become one.
+    pub(super) fn flatten(&mut self, args: &mut Args<'p>) -> Option<Value<'p>> {
+        let (id, span) = self.tensor_arg(args, "x")?;
+        let shape = self.shape(id);
+        if shape.rank() == 0 {
+            return Some(self.error(
+                "E0303",
+                span,
+                "`flatten` keeps axis 0, but a scalar has none",
+                "a scalar",
+            ));
+        }
+        let rest: Dim = shape[1..].iter().product();
+        let shape = Shape(vec![shape[0].clone(), rest]);
+        Some(Self::tensor_or_error(self.add(ops::Reshape { shape }, &[id], args.span)))
+    }
+
+    /// `size(x, axis)`: a dimension.
+    pub(super) fn size(&mut self, args: &mut Args<'p>) -> Option<Value<'p>> {
+        let (id, _) = self.tensor_arg(args, "x")?;
+        let arg = self.need(args, "axis")?;
+        let axis = self.int_arg(&arg, "axis")?;
+        let axis = self.axis_of(axis, self.ty(id).rank(), arg.span)?;
+        Some(Value::dim(self.shape(id)[axis].clone()))
+    }
+
+    /// Items of a list known now.
+    pub(super) fn length(&mut self, args: &mut Args<'p>) -> Option<Value<'p>> {
+        let arg = self.need(args, "list")?;
+        Some(match &arg.value {
+            Value::List(items) | Value::Tuple(items) => Value::Int(items.len() as i64),
+            Value::Dims(dims) => Value::Int(dims.len() as i64),
+            other => self.error(
+                "E0305",
+                arg.span,
+                format!("a list is needed, but this is {}", other.kind()),
+                other.kind(),
+            ),
+        })
+    }
+
+    /// `_each(kernel, 2)`: one number an axis, from one for all or a list of them.
+    pub(super) fn each(&mut self, args: &mut Args<'p>) -> Option<Value<'p>> {
+        let arg = self.need(args, "numbers")?;
+        let count = self.need(args, "count")?;
+        let count = self.int_arg(&count, "count")?;
+        Some(match &arg.value {
+            Value::List(items) if items.len() as i64 == count => arg.value,
+            number @ (Value::Int(_) | Value::Dim(_)) => Value::list(vec![number.clone(); count as usize]),
+            other => {
+                let message = format!("a number or a list of {count} is needed, but this is {}", other.kind());
+                self.error("E0401", arg.span, message, other.kind())
+            }
+        })
+    }
+
+    pub(super) fn gather(&mut self, name: &str, args: &mut Args<'p>) -> Option<Value<'p>> {
+        let (id, span) = self.tensor_arg(args, "x")?;
+        let (index, index_span) = self.tensor_arg(args, "index")?;
+        let axis = match if name == "gather" { args.take("axis") } else { None } {
+            None => 0,
+            Some(arg) => {
+                let axis = self.int_arg(&arg, "axis")?;
+                self.axis_of(axis, self.ty(id).rank(), arg.span)?
+            }
+        };
+        Some(Self::tensor_or_error(self.add_at(
+            ops::Gather { axis }.into(),
+            &[id, index],
+            args.span,
+            &[span, index_span],
+        )))
+    }
+
+    pub(super) fn scatter_add(&mut self, args: &mut Args<'p>) -> Option<Value<'p>> {
+        let (id, span) = self.tensor_arg(args, "x")?;
+        let (index, index_span) = self.tensor_arg(args, "index")?;
+        let (update, update_span) = self.tensor_arg(args, "update")?;
+        let axis = match args.take("axis") {
+            None => 0,
+            Some(arg) => {
+                let axis = self.int_arg(&arg, "axis")?;
+                self.axis_of(axis, self.ty(id).rank(), arg.span)?
+            }
+        };
+        let places = [span, index_span, update_span];
+        Some(Self::tensor_or_error(self.add_at(
+            ops::ScatterAdd { axis }.into(),
+            &[id, index, update],
+            args.span,
+            &places,
+        )))
+    }
+}

@@ -1,0 +1,441 @@
+//! The keys of a `train` block, read into [`TrainSpec`].
+
+use crate::{
+    api::{Checkpoint, Column, Direction, DrawSpec, EarlyStop, FieldSource, Metric, Source, TrainSpec},
+    checker::Checker,
+    program::Train,
+    value::Value,
+};
+use base::{Diagnostic, Span, did_you_mean};
+use grammar::ast::{Arg, Expr, ExprKind, Setting, SettingValue};
+
+const KEYS: &[&str] = &[
+    "data",
+    "split",
+    "loss",
+    "metrics",
+    "optimizer",
+    "epochs",
+    "steps",
+    "batch",
+    "seed",
+    "clip",
+    "checkpoint",
+    "early_stop",
+    "eval_every",
+    "log_every",
+];
+const LATER: &[&str] = &["accumulate", "ema", "groups", "precision", "augment"];
+const SOURCES: &[&str] = &["csv", "npz", "npy", "safetensors", "synthetic"];
+const LATER_SOURCES: &[&str] = &["idx", "images", "text", "parquet"];
+
+/// Metrics of which less is better; of all others more is.
+const LOWER: &[&str] = &[
+    "loss",
+    "mse",
+    "mae",
+    "huber",
+    "mean_squared_error",
+    "mean_absolute_error",
+    "perplexity",
+    "nll",
+    "binary_cross_entropy",
+    "binary_cross_entropy_logits",
+    "cross_entropy",
+    "kl_divergence",
+    "hinge",
+    "focal",
+    "dice",
+];
+
+/// The expressions of a block that become graph.
+#[derive(Clone, Copy, Default)]
+pub struct TrainExprs<'p> {
+    pub loss: Option<&'p Expr>,
+    pub metrics: &'p [Setting],
+    pub optimizer: Option<&'p Expr>,
+    pub clip: Option<&'p Expr>,
+}
+
+impl<'p> Checker<'p> {
+    /// Reads a block. Faults are reported; the rest is kept.
+    pub fn train_settings(&mut self, train: &Train<'p>) -> (TrainSpec, TrainExprs<'p>) {
+        let mut spec = TrainSpec {
+            span: train.span,
+            source: None,
+            fields: Vec::new(),
+            batch_symbol: None,
+            split: vec![0.9, 0.1],
+            epochs: None,
+            steps: None,
+            batch: 32,
+            seed: 0,
+            metrics: Vec::new(),
+            early_stop: None,
+            checkpoint: Checkpoint { every_epochs: 1, every_steps: None, keep: 1, best: None },
+            eval_every: None,
+            log_every: 50,
+        };
+        let mut exprs = TrainExprs::default();
+        let mut seen: Vec<(&str, Span)> = Vec::new();
+        for setting in train.settings {
+            let key = setting.key.text.as_str();
+            if key.is_empty() {
+                continue;
+            }
+            if let Some((_, first)) = seen.iter().find(|(known, _)| *known == key) {
+                self.report(
+                    Diagnostic::error("E0202", format!("`{key}` is set twice"))
+                        .label(setting.key.span, "set again here")
+                        .label(*first, "set here first"),
+                );
+                continue;
+            }
+            seen.push((key, setting.key.span));
+            self.setting(key, setting, &mut spec, &mut exprs);
+        }
+        self.overrides(&mut spec);
+        if spec.epochs.is_some() && spec.steps.is_some() {
+            let span = seen.iter().find(|(key, _)| *key == "steps").map_or(train.span, |(_, span)| *span);
+            self.error(
+                "E0415",
+                span,
+                "`epochs` and `steps` are both set",
+                "one of them says how long training runs",
+            );
+        }
+        (spec, exprs)
+    }
+
+    fn setting(&mut self, key: &str, setting: &'p Setting, spec: &mut TrainSpec, exprs: &mut TrainExprs<'p>) {
+        match (key, &setting.value) {
+            (_, SettingValue::Error(_)) => {}
+            ("loss", SettingValue::Expr(expr)) => exprs.loss = Some(expr),
+            ("optimizer", SettingValue::Expr(expr)) => exprs.optimizer = Some(expr),
+            ("clip", SettingValue::Expr(expr)) => exprs.clip = Some(expr),
+            ("data", SettingValue::Expr(expr)) => spec.source = self.source(expr),
+            ("metrics", SettingValue::Record(rows, _)) => {
+                exprs.metrics = rows;
+                spec.metrics = rows
+                    .iter()
+                    .map(|row| Metric { name: row.key.text.clone(), direction: direction(row) })
+                    .collect();
+            }
+            ("epochs", SettingValue::Expr(expr)) => spec.epochs = self.whole(expr, key, 0),
+            ("steps", SettingValue::Expr(expr)) => spec.steps = self.whole(expr, key, 0),
+            ("batch", SettingValue::Expr(expr)) => {
+                spec.batch = self.whole(expr, key, 1).unwrap_or(spec.batch)
+            }
+            ("seed", SettingValue::Expr(expr)) => spec.seed = self.whole(expr, key, 0).unwrap_or(spec.seed),
+            ("eval_every", SettingValue::Expr(expr)) => spec.eval_every = self.whole(expr, key, 1),
+            ("log_every", SettingValue::Expr(expr)) => {
+                spec.log_every = self.whole(expr, key, 1).unwrap_or(spec.log_every)
+            }
+            ("split", SettingValue::Expr(expr)) => {
+                if let Some(parts) = self.split_parts(expr) {
+                    spec.split = parts;
+                }
+            }
+            ("early_stop", SettingValue::Record(rows, span)) => {
+                spec.early_stop = self.early_stop(rows, *span)
+            }
+            ("checkpoint", SettingValue::Record(rows, _)) => self.checkpoint(rows, &mut spec.checkpoint),
+            (key, _) if LATER.contains(&key) => {
+                self.unsupported(setting.key.span, &format!("`{key}` in a train block"));
+            }
+            (key, SettingValue::Record(..)) if KEYS.contains(&key) => {
+                self.error("E0415", setting.span, format!("`{key}` takes a value, not a record"), "a record");
+            }
+            (key, SettingValue::Expr(expr)) if KEYS.contains(&key) => {
+                self.error(
+                    "E0415",
+                    expr.span,
+                    format!("`{key}` takes a record, as in `{{ … }}`"),
+                    "not a record",
+                );
+            }
+            (key, _) => {
+                let near = did_you_mean(key, KEYS.iter().copied());
+                self.report(
+                    Diagnostic::error("E0415", format!("a train block has no `{key}`"))
+                        .label(setting.key.span, "not known")
+                        .maybe_help(near.map(|near| format!("did you mean `{near}`?"))),
+                );
+            }
+        }
+    }
+
+    fn overrides(&mut self, spec: &mut TrainSpec) {
+        let set = &self.options.set;
+        let number = |key: &str| {
+            set.get(&format!("train.{key}")).and_then(|text| text.replace('_', "").parse::<i64>().ok())
+        };
+        if let Some(epochs) = number("epochs") {
+            spec.epochs = Some(epochs);
+            spec.steps = None;
+        }
+        if let Some(steps) = number("steps") {
+            spec.steps = Some(steps);
+            spec.epochs = None;
+        }
+        spec.batch = number("batch").filter(|batch| *batch > 0).unwrap_or(spec.batch);
+        spec.seed = number("seed").unwrap_or(spec.seed);
+        spec.eval_every = number("eval_every").or(spec.eval_every);
+        spec.log_every = number("log_every").unwrap_or(spec.log_every);
+    }
+
+    fn whole(&mut self, expr: &'p Expr, key: &str, least: i64) -> Option<i64> {
+        match self.expr(expr) {
+            Value::Int(number) if number >= least => Some(number),
+            Value::Error => None,
+            other => {
+                let have = other.as_f64().map_or(other.kind().to_string(), |number| number.to_string());
+                self.error(
+                    "E0401",
+                    expr.span,
+                    format!("`{key}` is a whole number of at least {least}, but this is {have}"),
+                    have,
+                );
+                None
+            }
+        }
+    }
+
+    fn split_parts(&mut self, expr: &'p Expr) -> Option<Vec<f64>> {
+        let value = self.expr(expr);
+        let parts: Option<Vec<f64>> = match &value {
+            Value::List(items) => items.iter().map(Value::as_f64).collect(),
+            Value::Error => return None,
+            _ => None,
+        };
+        let fine = |parts: &Vec<f64>| {
+            (2..=3).contains(&parts.len())
+                && parts.iter().all(|part| *part >= 0.0)
+                && (parts.iter().sum::<f64>() - 1.0).abs() < 1e-6
+        };
+        match parts.filter(fine) {
+            Some(parts) => Some(parts),
+            None => {
+                self.error(
+                    "E0415",
+                    expr.span,
+                    "`split` is two or three shares that add up to 1",
+                    "as in `[0.8, 0.1, 0.1]`",
+                );
+                None
+            }
+        }
+    }
+
+    fn text(&mut self, expr: &'p Expr, what: &str) -> Option<String> {
+        match self.expr(expr) {
+            Value::Text(text) => Some(text.to_string()),
+            Value::Error => None,
+            other => {
+                self.error(
+                    "E0415",
+                    expr.span,
+                    format!("{what} is a string, but this is {}", other.kind()),
+                    other.kind(),
+                );
+                None
+            }
+        }
+    }
+
+    fn early_stop(&mut self, rows: &'p [Setting], span: Span) -> Option<EarlyStop> {
+        let (mut on, mut patience) = (None, 1);
+        for row in rows {
+            match (row.key.text.as_str(), &row.value) {
+                ("on", SettingValue::Expr(expr)) => on = Some(self.text(expr, "`on`")?),
+                ("patience", SettingValue::Expr(expr)) => patience = self.whole(expr, "patience", 1)?,
+                _ => {
+                    self.error(
+                        "E0415",
+                        row.key.span,
+                        format!("`early_stop` has no `{}`", row.key.text),
+                        "it has `on` and `patience`",
+                    );
+                    return None;
+                }
+            }
+        }
+        match on {
+            Some(on) => Some(EarlyStop { on, patience }),
+            None => {
+                self.error("E0415", span, "`early_stop` needs `on`", "as in `on: \"val.loss\"`");
+                None
+            }
+        }
+    }
+
+    fn checkpoint(&mut self, rows: &'p [Setting], checkpoint: &mut Checkpoint) {
+        for row in rows {
+            match (row.key.text.as_str(), &row.value) {
+                ("every", SettingValue::Expr(expr)) => match &expr.kind {
+                    ExprKind::Name(name) if name == "epoch" => checkpoint.every_epochs = 1,
+                    _ => {
+                        checkpoint.every_steps = self.whole(expr, "every", 1);
+                        checkpoint.every_epochs = 0;
+                    }
+                },
+                ("keep", SettingValue::Expr(expr)) => {
+                    checkpoint.keep = self.whole(expr, "keep", 1).unwrap_or(1)
+                }
+                ("best", SettingValue::Expr(expr)) => checkpoint.best = self.text(expr, "`best`"),
+                _ => {
+                    let message = format!("`checkpoint` has no `{}`", row.key.text);
+                    self.error("E0415", row.key.span, message, "it has `every`, `keep` and `best`");
+                }
+            }
+        }
+    }
+
+    /// `csv("file", field: column(3), …)`: read from the tree, since `columns` and the like exist only here.
+    fn source(&mut self, expr: &'p Expr) -> Option<Source> {
+        let ExprKind::Call { callee, args, .. } = &expr.peel().kind else {
+            self.error(
+                "E0415",
+                expr.span,
+                "`data` is a source, as in `csv(\"file.csv\", x: column(0))`",
+                "not a source",
+            );
+            return None;
+        };
+        let kind = callee.as_name().unwrap_or("");
+        if LATER_SOURCES.contains(&kind) {
+            self.unsupported(callee.span, &format!("the data source `{kind}`"));
+            return None;
+        }
+        if !SOURCES.contains(&kind) {
+            let near = did_you_mean(kind, SOURCES.iter().chain(LATER_SOURCES).copied());
+            self.report(
+                Diagnostic::error("E0415", format!("there is no data source `{kind}`"))
+                    .label(callee.span, "not known")
+                    .maybe_help(near.map(|near| format!("did you mean `{near}`?"))),
+            );
+            return None;
+        }
+        let mut source =
+            Source { kind: kind.into(), path: None, rows: None, fields: Vec::new(), span: expr.span };
+        for arg in args {
+            match &arg.name {
+                None if kind == "synthetic" => source.rows = self.whole(&arg.value, "rows", 1),
+                None => source.path = self.text(&arg.value, "the file"),
+                Some(name) => {
+                    let field = self.field_source(kind, name.text.clone(), arg)?;
+                    source.fields.push(field);
+                }
+            }
+        }
+        if source.path.is_none() && source.rows.is_none() {
+            self.error("E0415", expr.span, format!("`{kind}` needs its file"), "as its first argument");
+            return None;
+        }
+        Some(source)
+    }
+
+    fn field_source(&mut self, kind: &str, field: String, arg: &'p Arg) -> Option<FieldSource> {
+        let wrong = |checker: &mut Self, wanted: &str| {
+            checker.error("E0415", arg.value.span, format!("a field of `{kind}` is {wanted}"), "not that");
+            None
+        };
+        let value = arg.value.peel();
+        if matches!(value.kind, ExprKind::Binary { .. }) {
+            self.unsupported(arg.value.span, "arithmetic on columns");
+            return None;
+        }
+        if matches!(kind, "npz" | "npy" | "safetensors") {
+            return match self.expr(value) {
+                Value::Text(entry) => Some(FieldSource::Entry { field, entry: entry.to_string() }),
+                Value::Error => None,
+                _ => wrong(self, "the name of an entry, as a string"),
+            };
+        }
+        let ExprKind::Call { callee, args, .. } = &value.kind else {
+            return wrong(
+                self,
+                if kind == "csv" {
+                    "`column(…)` or `columns(…)`"
+                } else {
+                    "`normal(…)` or `uniform(…)`"
+                },
+            );
+        };
+        match (kind, callee.as_name()) {
+            ("csv", Some("column")) => match &args[..] {
+                [arg] => Some(FieldSource::Column { field, column: self.column(&arg.value)? }),
+                _ => wrong(self, "`column` of one number or name"),
+            },
+            ("csv", Some("columns")) => match &args[..] {
+                [Arg { value: Expr { kind: ExprKind::Range { start, end }, .. }, .. }] => {
+                    match (self.column(start)?, self.column(end)?) {
+                        (Column::Index(from), Column::Index(to)) => {
+                            Some(FieldSource::Indices { field, from, to })
+                        }
+                        (Column::Name(from), Column::Name(to)) => {
+                            Some(FieldSource::Names { field, from, to })
+                        }
+                        _ => wrong(self, "`columns` from a number to a number, or from a name to a name"),
+                    }
+                }
+                list => {
+                    let columns: Option<Vec<Column>> =
+                        list.iter().map(|arg| self.column(&arg.value)).collect();
+                    Some(FieldSource::Columns { field, columns: columns? })
+                }
+            },
+            ("synthetic", Some(name @ ("normal" | "uniform"))) => {
+                let mut numbers = Vec::new();
+                for arg in args {
+                    let value = self.expr(&arg.value);
+                    numbers.push(value.as_f64());
+                }
+                match numbers[..] {
+                    [Some(a), Some(b)] if name == "normal" => {
+                        Some(FieldSource::Draw { field, draw: DrawSpec::Normal { mean: a, std: b } })
+                    }
+                    [Some(a), Some(b)] => {
+                        Some(FieldSource::Draw { field, draw: DrawSpec::Uniform { low: a, high: b } })
+                    }
+                    _ => wrong(self, "`normal(mean, std)` or `uniform(low, high)`"),
+                }
+            }
+            _ => wrong(
+                self,
+                if kind == "csv" {
+                    "`column(…)` or `columns(…)`"
+                } else {
+                    "`normal(…)` or `uniform(…)`"
+                },
+            ),
+        }
+    }
+
+    fn column(&mut self, expr: &'p Expr) -> Option<Column> {
+        match self.expr(expr) {
+            Value::Int(index) if index >= 0 => Some(Column::Index(index)),
+            Value::Text(name) => Some(Column::Name(name.to_string())),
+            Value::Error => None,
+            _ => {
+                self.error("E0415", expr.span, "a column is a number from 0 or a name", "not that");
+                None
+            }
+        }
+    }
+}
+
+fn direction(row: &Setting) -> Direction {
+    let head = match &row.value {
+        SettingValue::Expr(expr) => match &expr.peel().kind {
+            ExprKind::Call { callee, .. } => callee.as_name().unwrap_or(""),
+            _ => "",
+        },
+        _ => "",
+    };
+    if LOWER.contains(&head) || LOWER.contains(&row.key.text.as_str()) {
+        Direction::Lower
+    } else {
+        Direction::Higher
+    }
+}

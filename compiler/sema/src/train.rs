@@ -1,0 +1,570 @@
+//! Training as graph: the step (forward, backward, clipping, update) is one function, evaluation is two.
+
+use crate::{
+    api::{FieldSource, FieldSpec, Source, TrainSpec},
+    arith::Places,
+    checker::{Average, Checker},
+    entry::{FIT, Forward, RUN, TRAIN},
+    frame::{Mode, Weight},
+    program::Train,
+    settings::TrainExprs,
+    value::{Clip, Configured, Value},
+};
+use base::{Diagnostic, Span};
+use grammar::ast::{self, BinaryOp, SettingValue};
+use graph::{Builder, DType, FuncId, Function, NodeId, Op, Param, Role, Type, ops};
+use std::collections::BTreeMap;
+
+impl<'p> Checker<'p> {
+    /// Adds the entry points that training needs, and says what the loop must know.
+    pub fn build_training(
+        &mut self,
+        def: &'p ast::Def,
+        train: &Train<'p>,
+        run: Option<&Forward>,
+        entries: &mut Vec<(&'static str, FuncId)>,
+        inits: &mut Vec<(String, Weight<'p>, Role)>,
+        fits: &mut Vec<String>,
+    ) -> Option<TrainSpec> {
+        self.push_frame("settings", RUN, None);
+        let (mut spec, exprs) = self.train_settings(train);
+        self.frames.pop();
+        run?;
+        let Some(loss) = exprs.loss else {
+            self.error("E0415", train.span, "a train block needs a `loss`", "as in `loss = mse(y, target)`");
+            return None;
+        };
+        // The step comes first: it finds the fields that the loss needs, and the weights of the training branch.
+        let (step, step_inits) = self.build_step(def, train, &spec, &exprs, loss)?;
+        for (name, weight, role) in step_inits {
+            if !inits.iter().any(|(known, ..)| *known == name) {
+                inits.push((name, weight, role));
+            }
+        }
+        let grad = self.build_grad(def, train, &spec, loss)?;
+        let (eval, finish, fields, batch) = self.build_eval(def, train, &spec, &exprs, loss)?;
+        spec.fields = fields;
+        spec.batch_symbol = batch;
+        entries.extend([("step", step), ("grad", grad), ("eval", eval), ("finish", finish)]);
+        if let Some(fit) = self.build_fit(def, fits) {
+            entries.push(("fit", fit));
+        }
+        self.check_stopping(&spec, train.span);
+        Some(spec)
+    }
+
+    fn check_stopping(&mut self, spec: &TrainSpec, span: Span) {
+        let early = spec.early_stop.iter().map(|early| &early.on);
+        for on in early.chain(spec.checkpoint.best.iter()) {
+            let name = on.strip_prefix("val.").unwrap_or(on);
+            if name != "loss" && !spec.metrics.iter().any(|metric| metric.name == name) {
+                let known: Vec<&str> =
+                    spec.metrics.iter().map(|metric| metric.name.as_str()).chain(["loss"]).collect();
+                let near = base::did_you_mean(name, known.iter().copied());
+                self.report(
+                    Diagnostic::error("E0415", format!("there is no metric `{on}` to watch"))
+                        .label(span, format!("its metrics are {}", known.join(", ")))
+                        .maybe_help(near.map(|near| format!("did you mean `val.{near}`?"))),
+                );
+            }
+        }
+    }
+
+    /// Evaluates the model in a new frame; then inputs, results and fields are in scope for the loss.
+    fn forward_with_fields(
+        &mut self,
+        def: &'p ast::Def,
+        train: &Train<'p>,
+        spec: &TrainSpec,
+        name: &str,
+        mode: Mode,
+    ) -> Option<Forward> {
+        self.fields.clear();
+        self.push_frame(name, mode, Some(def));
+        let Some(forward) = self.forward(def) else {
+            self.frames.pop();
+            return None;
+        };
+        for field in train.fields {
+            let Some((ty, places)) = field.ty.as_ref().and_then(|ty| self.declare_type(ty)) else {
+                self.error(
+                    "E0412",
+                    field.span,
+                    format!("the field `{}` needs a type", field.name.text),
+                    "as in `target: f32[batch]`",
+                );
+                continue;
+            };
+            if forward.inputs.iter().any(|input| input.name == field.name.text) {
+                continue;
+            }
+            let id = self.new_field(&field.name.text, ty, places);
+            self.frame().bind(&field.name.text, Value::Tensor(id), field.name.span);
+        }
+        // Fields of the source are known by name even where a function of the library has the same one.
+        for name in source_fields(spec.source.as_ref()) {
+            let known = forward.inputs.iter().any(|input| input.name == *name)
+                || train.fields.iter().any(|field| field.name.text == *name);
+            if !known {
+                self.frame().bind(name, Value::Field(name.as_str().into()), spec.span);
+            }
+        }
+        self.frame().extra.push(("_fields", Value::Nothing));
+        Some(forward)
+    }
+
+    /// The loss as a floating scalar of the present frame.
+    fn loss(&mut self, expr: &'p ast::Expr) -> Option<NodeId> {
+        let value = self.expr(expr);
+        let id = self.to_tensor(&value, None, expr.span)?;
+        let ty = self.ty(id).clone();
+        if ty.rank() != 0 || !ty.dtype.is_float() {
+            self.report(
+                Diagnostic::error("E0314", format!("the loss is a floating scalar, but this is {ty}"))
+                    .label(expr.span, ty.to_string())
+                    .help("reduce it, as in `mean(…)`"),
+            );
+            return None;
+        }
+        self.cast(id, DType::Float, expr.span)
+    }
+
+    fn control(&mut self, name: &str) -> NodeId {
+        self.param(Param { name: name.into(), role: Role::Control, ty: Type::scalar(DType::I64) })
+    }
+
+    fn weight_nodes(&self) -> Vec<(String, NodeId)> {
+        self.frame_ref().weights.iter().map(|(name, (id, _))| (name.clone(), *id)).collect()
+    }
+
+    fn build_grad(
+        &mut self,
+        def: &'p ast::Def,
+        train: &Train<'p>,
+        spec: &TrainSpec,
+        loss: &'p ast::Expr,
+    ) -> Option<FuncId> {
+        self.forward_with_fields(def, train, spec, "grad", TRAIN)?;
+        self.random_params(loss.span);
+        let outcome = self.loss(loss).and_then(|id| {
+            let weights = self.weight_nodes();
+            let ids: Vec<NodeId> = weights.iter().map(|(_, id)| *id).collect();
+            Some((id, weights, self.derive(id, &ids, loss.span)?))
+        });
+        if let Some((id, weights, grads)) = &outcome {
+            self.export(&[("loss".into(), *id)], Role::Loss);
+            let named: Vec<(String, NodeId)> =
+                weights.iter().zip(grads).map(|((name, _), grad)| (name.clone(), *grad)).collect();
+            self.export(&named, Role::Gradient);
+        }
+        let frame = self.frames.pop()?;
+        outcome?;
+        Some(self.module.functions.push(frame.function))
+    }
+
+    #[allow(clippy::type_complexity, reason = "the initial values travel with their function")]
+    fn build_step(
+        &mut self,
+        def: &'p ast::Def,
+        train: &Train<'p>,
+        spec: &TrainSpec,
+        exprs: &TrainExprs<'p>,
+        loss: &'p ast::Expr,
+    ) -> Option<(FuncId, Vec<(String, Weight<'p>, Role)>)> {
+        self.forward_with_fields(def, train, spec, "step", TRAIN)?;
+        let outcome = self.step_body(exprs, loss);
+        let frame = self.frames.pop()?;
+        outcome?;
+        let mut inits: Vec<(String, Weight<'p>, Role)> = Vec::new();
+        for (name, (_, weight)) in &frame.weights {
+            inits.push((name.clone(), weight.clone(), Role::Weight));
+        }
+        for (name, state) in &frame.states {
+            let role = frame
+                .function
+                .params
+                .iter()
+                .find(|param| param.name == *name)
+                .map_or(Role::State, |param| param.role);
+            inits.push((
+                name.clone(),
+                Weight { ty: state.ty.clone(), init: state.init.clone(), span: state.span },
+                role,
+            ));
+        }
+        Some((self.module.functions.push(frame.function), inits))
+    }
+
+    fn step_body(&mut self, exprs: &TrainExprs<'p>, loss: &'p ast::Expr) -> Option<()> {
+        let random = self.random_params(loss.span);
+        let total = self.control("total_steps");
+        let loss_id = self.loss(loss)?;
+        let weights = self.weight_nodes();
+        let ids: Vec<NodeId> = weights.iter().map(|(_, id)| *id).collect();
+        let mut grads = self.derive(loss_id, &ids, loss.span)?;
+        if let Some(clip) = exprs.clip {
+            grads = self.clipped(clip, grads)?;
+        }
+        // Schedules and optimisers see the number of the update, from 0 and from 1, and the length of the run.
+        let span = loss.span;
+        let update = self.cast(random.step, DType::Float, span)?;
+        let one = self.scalar(DType::Float, 1.0);
+        let number = self.add(ops::Binary { op: kernel::Binary::Add }, &[update, one], span)?;
+        let total = self.cast(total, DType::Float, span)?;
+        self.frame().extra.retain(|(name, _)| *name != "_fields");
+        self.frame().extra.extend([
+            ("update", Value::Tensor(update)),
+            ("step", Value::Tensor(number)),
+            ("total_steps", Value::Tensor(total)),
+        ]);
+        let Some(optimizer_expr) = exprs.optimizer else {
+            self.error(
+                "E0415",
+                loss.span,
+                "training needs an `optimizer`",
+                "as in `optimizer = adam(lr: 1e-3)`",
+            );
+            return None;
+        };
+        // The optimiser's scope holds no names of the model: `lr` is its own.
+        let saved = std::mem::replace(&mut self.frame().scopes, vec![Vec::new()]);
+        let configured = self.optimizer_value(optimizer_expr);
+        let updated = configured.as_ref().and_then(|configured| {
+            let mut updated = Vec::new();
+            for ((name, weight), grad) in weights.iter().zip(&grads) {
+                updated.push((
+                    name.clone(),
+                    self.update(configured, name, *weight, *grad, optimizer_expr.span)?,
+                ));
+            }
+            Some(updated)
+        });
+        self.frame().scopes = saved;
+        let (configured, updated) = (configured?, updated?);
+        self.export(&[("loss".into(), loss_id)], Role::Loss);
+        if let Some(rate) = self.rate(&configured) {
+            self.export(&[("lr".into(), rate)], Role::Metric);
+        }
+        self.export(&updated, Role::Weight);
+        self.export_states();
+        Some(())
+    }
+
+    /// The optimiser's learning rate now, for the log.
+    fn rate(&mut self, configured: &Configured<'p>) -> Option<NodeId> {
+        let params = &configured.def.config.as_ref()?.params;
+        let position = params.iter().position(|param| param.name.text == "lr")?;
+        let value = configured.config.get(position)?.clone();
+        self.to_tensor(&value, Some(DType::Float), configured.def.name.span)
+    }
+
+    fn clipped(&mut self, expr: &'p ast::Expr, grads: Vec<NodeId>) -> Option<Vec<NodeId>> {
+        let span = expr.span;
+        let at = Places::all(span);
+        let limit = match self.expr(expr) {
+            Value::Clip(limit) => limit,
+            Value::Error => return None,
+            other => {
+                let message =
+                    format!("`clip` is `global_norm(max)` or `by_value(max)`, but this is {}", other.kind());
+                self.error("E0415", span, message, other.kind());
+                return None;
+            }
+        };
+        let mut clipped = Vec::new();
+        match limit {
+            Clip::ByValue(limit) => {
+                for grad in grads {
+                    let (dtype, shape) = (self.ty(grad).dtype, self.shape(grad));
+                    let (high, low) = (self.scalar(dtype, limit), self.scalar(dtype, -limit));
+                    let (high, low) =
+                        (self.broadcast_to(high, &shape, span)?, self.broadcast_to(low, &shape, span)?);
+                    let below = self.add(ops::Binary { op: kernel::Binary::Min }, &[grad, high], span)?;
+                    clipped.push(self.add(ops::Binary { op: kernel::Binary::Max }, &[below, low], span)?);
+                }
+            }
+            Clip::GlobalNorm(limit) => {
+                let mut total = Value::Float(0.0);
+                for grad in &grads {
+                    let square = self.add(ops::Binary { op: kernel::Binary::Mul }, &[*grad, *grad], span)?;
+                    let axes = (0..self.ty(square).rank()).collect();
+                    let sum =
+                        self.add(ops::Reduce { combine: kernel::Combine::Sum, axes }, &[square], span)?;
+                    total = self.binary(BinaryOp::Add, total, Value::Tensor(sum), at);
+                }
+                let total = self.to_tensor(&total, None, span)?;
+                let norm = self.add(ops::Unary { op: kernel::Unary::Sqrt }, &[total], span)?;
+                let room = self.binary(BinaryOp::Add, Value::Tensor(norm), Value::Float(1e-6), at);
+                let scale = self.binary(BinaryOp::Div, Value::Float(limit), room, at);
+                let scale = self.to_tensor(&scale, None, span)?;
+                let one = self.scalar(self.ty(scale).dtype, 1.0);
+                let scale = self.add(ops::Binary { op: kernel::Binary::Min }, &[scale, one], span)?;
+                for grad in grads {
+                    let value = self.binary(BinaryOp::Mul, Value::Tensor(grad), Value::Tensor(scale), at);
+                    clipped.push(self.to_tensor(&value, None, span)?);
+                }
+            }
+        }
+        Some(clipped)
+    }
+
+    /// One weight's next value: the optimiser's body with `p` and `g` bound.
+    fn update(
+        &mut self,
+        configured: &Configured<'p>,
+        name: &str,
+        weight: NodeId,
+        grad: NodeId,
+        span: Span,
+    ) -> Option<NodeId> {
+        let def = configured.def;
+        let mut scope = Vec::new();
+        let config = def.config.iter().flat_map(|list| &list.params);
+        for (param, value) in config.zip(&configured.config) {
+            scope.push(crate::frame::Binding {
+                name: param.name.text.as_str().into(),
+                value: value.clone(),
+                span: param.name.span,
+            });
+        }
+        let saved = std::mem::replace(&mut self.frame().scopes, vec![scope]);
+        self.frame().extra.push(("_optimizer_of", Value::Text(name.into())));
+        self.calls.push((def, span));
+        for (param, id) in def.inputs.params.iter().zip([weight, grad]) {
+            self.frame().bind(&param.name.text, Value::Tensor(id), param.name.span);
+        }
+        let value = self.body(def);
+        let ty = self.ty(weight).clone();
+        let next = match &value {
+            Value::Error => None,
+            value => self.to_tensor(value, Some(ty.dtype), def.name.span),
+        };
+        let next =
+            next.and_then(|id| self.fit_dtype(id, ty.dtype, def.name.span, None, "the updated weight"));
+        let next = next.and_then(|id| {
+            if self.ty(id).shape == ty.shape {
+                return Some(id);
+            }
+            let message = format!("`{}` gives {} for a weight that is {ty}", def.name.text, self.ty(id));
+            self.error("E0301", def.name.span, message, "the next value has the weight's shape");
+            None
+        });
+        self.calls.pop();
+        self.frame().extra.retain(|(name, _)| *name != "_optimizer_of");
+        self.frame().scopes = saved;
+        next
+    }
+
+    /// `eval` gives accumulators for one batch, `finish` the loss and metrics of all that was accumulated.
+    #[allow(clippy::type_complexity, reason = "four things that are found in one walk")]
+    fn build_eval(
+        &mut self,
+        def: &'p ast::Def,
+        train: &Train<'p>,
+        spec: &TrainSpec,
+        exprs: &TrainExprs<'p>,
+        loss: &'p ast::Expr,
+    ) -> Option<(FuncId, FuncId, Vec<FieldSpec>, Option<String>)> {
+        let forward = self.forward_with_fields(def, train, spec, "eval", RUN)?;
+        let mut measured: Vec<(String, NodeId, Vec<Average>, Span)> = Vec::new();
+        let mut fine = true;
+        let metric_exprs = exprs.metrics.iter().filter_map(|row| match &row.value {
+            SettingValue::Expr(expr) => Some((row.key.text.clone(), expr)),
+            _ => None,
+        });
+        let all: Vec<(String, &'p ast::Expr)> =
+            [("loss".to_string(), loss)].into_iter().chain(metric_exprs).collect();
+        for (name, expr) in all {
+            self.averages = Some(Vec::new());
+            let id = self.loss(expr);
+            let averages = self.averages.take().unwrap_or_default();
+            match id {
+                Some(id) => measured.push((name, id, averages, expr.span)),
+                None => fine = false,
+            }
+        }
+        let batch = self.batch_symbol(&forward, spec);
+        let mut finish = Function::new("finish");
+        let mut finished: Vec<(String, Role, NodeId)> = Vec::new();
+        if fine {
+            for (name, id, averages, span) in measured {
+                let role = if name == "loss" && finished.is_empty() { Role::Loss } else { Role::Metric };
+                if let Some(value) =
+                    self.accumulate(&name, id, &averages, batch.as_deref(), &mut finish, span)
+                {
+                    finished.push((name, role, value));
+                }
+            }
+        }
+        finish.results = finished;
+        let fields: Vec<FieldSpec> = forward
+            .inputs
+            .iter()
+            .cloned()
+            .chain(self.fields.iter().map(|(name, id)| FieldSpec {
+                name: name.clone(),
+                ty: self.ty(*id).clone(),
+                default: None,
+            }))
+            .collect();
+        let frame = self.frames.pop()?;
+        if !fine {
+            return None;
+        }
+        let eval = self.module.functions.push(frame.function);
+        let finish = self.module.functions.push(finish);
+        Some((eval, finish, fields, batch))
+    }
+
+    /// The leading dynamic dimension of the first input that data feeds.
+    fn batch_symbol(&self, forward: &Forward, spec: &TrainSpec) -> Option<String> {
+        let fed = source_fields(spec.source.as_ref());
+        let inputs = forward.inputs.iter().filter(|input| input.ty.rank() > 0);
+        let mut inputs = inputs.filter(|input| fed.is_empty() || fed.iter().any(|name| **name == input.name));
+        let first = inputs.next()?;
+        first.ty.shape.first()?.as_symbol().map(|symbol| symbol.name().to_string())
+    }
+
+    /// Makes the results of `eval` for one measure, and its value in `finish`.
+    fn accumulate(
+        &mut self,
+        name: &str,
+        value: NodeId,
+        averages: &[Average],
+        batch: Option<&str>,
+        finish: &mut Function,
+        span: Span,
+    ) -> Option<NodeId> {
+        // The loss was cast to `float` where needed; look through that for a curve that stands alone.
+        let bare = match &self.frame_ref().function.nodes[value] {
+            node if matches!(node.op, Op::Cast(_)) => node.inputs[0],
+            _ => value,
+        };
+        let curve = averages.iter().find_map(|average| match average {
+            Average::Ranking { value, scores, labels } => Some((*value, *scores, *labels)),
+            Average::Mean { .. } => None,
+        });
+        if let Some((id, scores, labels)) = curve {
+            if id != bare {
+                self.unsupported(span, "`roc_auc` inside a larger expression");
+                return None;
+            }
+            self.export(
+                &[(format!("{name}.scores.keep"), scores), (format!("{name}.labels.keep"), labels)],
+                Role::Metric,
+            );
+            return None;
+        }
+        let mut stops: BTreeMap<NodeId, (String, DType)> = BTreeMap::new();
+        let mut accumulators: Vec<(String, NodeId)> = Vec::new();
+        for (number, average) in averages.iter().enumerate() {
+            let Average::Mean { value, total, count } = average else { continue };
+            let prefix = format!("{name}.{number}");
+            stops.insert(*value, (prefix.clone(), self.ty(*value).dtype));
+            accumulators.push((format!("{prefix}.total.sum"), *total));
+            accumulators.push((format!("{prefix}.count.sum"), *count));
+        }
+        let mut slice = Slice { source: &self.frame_ref().function, stops: &stops, done: BTreeMap::new() };
+        let mut attempt = finish.clone();
+        if let Some(id) = slice.copy(&self.module, &mut attempt, value) {
+            *finish = attempt;
+            self.export(&accumulators, Role::Metric);
+            return Some(id);
+        }
+        // Not made of library means: the mean over batches, weighted by their rows.
+        let rows = match batch {
+            Some(symbol) => {
+                self.add(ops::Size { dim: shape::Dim::symbol(symbol), dtype: DType::Float }, &[], span)?
+            }
+            None => self.scalar(DType::Float, 1.0),
+        };
+        let total = self.add(ops::Binary { op: kernel::Binary::Mul }, &[value, rows], span)?;
+        self.export(
+            &[(format!("{name}.total.sum"), total), (format!("{name}.count.sum"), rows)],
+            Role::Metric,
+        );
+        Some(quotient(&self.module, finish, name, DType::Float))
+    }
+
+    fn build_fit(&mut self, def: &'p ast::Def, fits: &mut Vec<String>) -> Option<FuncId> {
+        self.push_frame("fit", FIT, Some(def));
+        let forward = self.forward(def);
+        let side = std::mem::take(&mut self.frame().side);
+        self.export(&side, Role::Metric);
+        let frame = self.frames.pop()?;
+        forward?;
+        fits.extend(side.iter().filter_map(|(name, _)| name.strip_suffix(".count.sum")).map(String::from));
+        if fits.is_empty() {
+            return None;
+        }
+        Some(self.module.functions.push(frame.function))
+    }
+}
+
+fn source_fields(source: Option<&Source>) -> Vec<&String> {
+    let Some(source) = source else { return Vec::new() };
+    source
+        .fields
+        .iter()
+        .map(|field| match field {
+            FieldSource::Column { field, .. }
+            | FieldSource::Columns { field, .. }
+            | FieldSource::Indices { field, .. }
+            | FieldSource::Names { field, .. }
+            | FieldSource::Entry { field, .. }
+            | FieldSource::Draw { field, .. } => field,
+        })
+        .collect()
+}
+
+/// Copies an expression into `finish`, with library means replaced by quotients of accumulated sums.
+struct Slice<'a> {
+    source: &'a Function,
+    stops: &'a BTreeMap<NodeId, (String, DType)>,
+    done: BTreeMap<NodeId, NodeId>,
+}
+
+impl Slice<'_> {
+    /// `None` where the expression reads anything but constants and means.
+    fn copy(&mut self, module: &graph::Module, finish: &mut Function, id: NodeId) -> Option<NodeId> {
+        if let Some(done) = self.done.get(&id) {
+            return Some(*done);
+        }
+        let copied = match self.stops.get(&id) {
+            Some((prefix, dtype)) => quotient(module, finish, prefix, *dtype),
+            None => {
+                let node = &self.source.nodes[id];
+                if matches!(node.op, Op::Parameter(_) | Op::Random(_))
+                    || matches!(&node.op, Op::Size(size) if size.dim.as_const().is_none())
+                {
+                    return None;
+                }
+                let inputs: Option<Vec<NodeId>> =
+                    node.inputs.iter().map(|input| self.copy(module, finish, *input)).collect();
+                let inputs = inputs?;
+                let mut builder = Builder::new(module, finish);
+                builder.span = node.span;
+                builder.try_add(node.op.clone(), &inputs).ok()?
+            }
+        };
+        self.done.insert(id, copied);
+        Some(copied)
+    }
+}
+
+/// `PREFIX.total.sum / max(PREFIX.count.sum, 1)`, over parameters of `finish`.
+fn quotient(module: &graph::Module, finish: &mut Function, prefix: &str, dtype: DType) -> NodeId {
+    let mut builder = Builder::new(module, finish);
+    let param = |builder: &mut Builder<'_>, part: &str| {
+        builder.param(Param {
+            name: format!("{prefix}.{part}.sum"),
+            role: Role::Metric,
+            ty: Type::scalar(dtype),
+        })
+    };
+    let total = param(&mut builder, "total");
+    let count = param(&mut builder, "count");
+    let one = builder.add(ops::Constant { dtype, shape: Vec::new(), bits: vec![1f64.to_bits()] }.into(), &[]);
+    let count = builder.add(ops::Binary { op: kernel::Binary::Max }.into(), &[count, one]);
+    builder.add(ops::Binary { op: kernel::Binary::Div }.into(), &[total, count])
+}
