@@ -178,7 +178,7 @@ fn child() {
 
 fn killed_spec() -> Spec {
     Spec {
-        length: Length::Epochs(200),
+        length: Length::Epochs(60),
         checkpoint: CheckpointPolicy { every: Every::Steps(1), keep: 2, best: "val.loss".into() },
         ..spec()
     }
@@ -209,7 +209,7 @@ fn a_killed_process_loses_nothing() {
         // It may be done already.
         let _ = child.kill();
         child.wait().unwrap();
-        assert!(step() > before || before == 1000, "round {round}: {before}");
+        assert!(step() > before || before == 300, "round {round}: {before}");
     }
     std::fs::write(killed.join("checkpoints/.step-00000001.safetensors.1-0.tmp"), b"half").unwrap();
     let outcome = bench.train(&killed, true).unwrap();
