@@ -4,6 +4,7 @@
 use crate::{Changed, PassCx};
 use base::IdVec;
 use graph::{Builder, Function, Module, Node, NodeId, Op};
+use std::collections::BTreeMap;
 
 /// Applies `change` to every function that an entry point needs, callees first.
 pub(crate) fn each_function(
@@ -29,7 +30,32 @@ pub(crate) fn rebuild(
     function: &mut Function,
     mut rule: impl FnMut(&mut Builder<'_>, &Node) -> Result<Option<NodeId>, String>,
 ) -> Result<Changed, String> {
+    rebuild_with_uses(module, function, |b, node, _| rule(b, node))
+}
+
+/// How often each copy is read by live nodes and results.
+#[derive(Default)]
+pub(crate) struct Uses(BTreeMap<NodeId, usize>);
+
+impl Uses {
+    pub(crate) fn is_single(&self, id: NodeId) -> bool {
+        self.0.get(&id) == Some(&1)
+    }
+}
+
+/// The same with a rule that sees who else reads a value.
+pub(crate) fn rebuild_with_uses(
+    module: &Module,
+    function: &mut Function,
+    mut rule: impl FnMut(&mut Builder<'_>, &Node, &Uses) -> Result<Option<NodeId>, String>,
+) -> Result<Changed, String> {
     let live = live_nodes(function);
+    let mut uses_before = vec![0usize; function.nodes.len()];
+    let read = function.nodes.iter().filter(|(id, _)| live[id.index()]).flat_map(|(_, node)| &node.inputs);
+    for id in read.chain(function.results.iter().map(|(_, _, value)| value)) {
+        uses_before[id.index()] += 1;
+    }
+    let mut uses = Uses::default();
     let nodes = std::mem::replace(&mut function.nodes, IdVec::new());
     let mut changed = Changed::No;
     let mut copies: Vec<Option<NodeId>> = Vec::with_capacity(nodes.len());
@@ -42,13 +68,15 @@ pub(crate) fn rebuild(
         let inputs = inputs.ok_or("a live node has a dead operand")?;
         let node = Node { inputs, ..node.clone() };
         let mut b = Builder { module, function, span: node.span };
-        copies.push(Some(match rule(&mut b, &node)? {
+        let copy = match rule(&mut b, &node, &uses)? {
             Some(value) => {
                 changed = Changed::Yes;
                 value
             }
             None => function.nodes.push(node),
-        }));
+        };
+        *uses.0.entry(copy).or_default() += uses_before[id.index()];
+        copies.push(Some(copy));
     }
     for (_, _, value) in &mut function.results {
         *value = copies[value.index()].ok_or("a result is dead")?;

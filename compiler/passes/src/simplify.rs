@@ -13,7 +13,7 @@ mod shape_ops;
 use crate::{
     Changed, Pass, PassCx,
     fold::splat,
-    rebuild::{each_function, rebuild},
+    rebuild::{Uses, each_function, rebuild_with_uses},
 };
 use graph::{Builder, DType, Module, Node, NodeId, Op, Type};
 use kernel::{Binary, Unary};
@@ -36,14 +36,14 @@ pub const TOPICS: &[(&str, &[Rule])] = &[
     ("contract", contract::RULES),
 ];
 
-/// A function of more nodes than this times the limit would be a rule that undoes another.
+/// More rounds than this mean that one rule undoes another.
 const MAX_ROUNDS: usize = 1000;
 
 fn run(module: &mut Module, cx: &PassCx<'_>) -> Result<Changed, String> {
     each_function(module, cx, |module, function| {
         let mut changed = Changed::No;
         for _ in 0..MAX_ROUNDS {
-            let round = rebuild(module, function, |b, node| Ok(simplify(b, node, cx)))?;
+            let round = rebuild_with_uses(module, function, |b, node, uses| Ok(simplify(b, node, cx, uses)))?;
             if round == Changed::No {
                 return Ok(changed);
             }
@@ -53,8 +53,8 @@ fn run(module: &mut Module, cx: &PassCx<'_>) -> Result<Changed, String> {
     })
 }
 
-fn simplify(b: &mut Builder<'_>, node: &Node, cx: &PassCx<'_>) -> Option<NodeId> {
-    let mut candidate = Match { b, node, cx };
+fn simplify(b: &mut Builder<'_>, node: &Node, cx: &PassCx<'_>, uses: &Uses) -> Option<NodeId> {
+    let mut candidate = Match { b, node, cx, uses };
     TOPICS.iter().flat_map(|(_, rules)| *rules).find_map(|rule| (rule.apply)(&mut candidate))
 }
 
@@ -63,6 +63,7 @@ pub(crate) struct Match<'a, 'm> {
     b: &'a mut Builder<'m>,
     node: &'a Node,
     cx: &'a PassCx<'a>,
+    uses: &'a Uses,
 }
 
 impl Match<'_, '_> {

@@ -57,12 +57,12 @@ fn axes_of_size_one(m: &mut Match<'_, '_>) -> Option<NodeId> {
     m.replace(ops::Reduce { combine, axes }, &[x])
 }
 
-/// Σ_a Σ_b x = Σ_{a,b} x, and for the other combinations.
+/// Σ_a Σ_b x = Σ_{a,b} x, and for the other combinations; where the inner one is not wanted for itself.
 fn reduce_of_reduce(m: &mut Match<'_, '_>) -> Option<NodeId> {
     let Op::Reduce(outer) = &m.node.op else { return None };
     let inner_node = m.of(m.input(0));
     let Op::Reduce(inner) = &inner_node.op else { return None };
-    if inner.combine != outer.combine || !order_free(m, outer.combine) {
+    if inner.combine != outer.combine || !order_free(m, outer.combine) || !m.uses.is_single(m.input(0)) {
         return None;
     }
     let x = inner_node.inputs[0];
