@@ -13,7 +13,7 @@ use graph::{FuncId, Module, Type};
 ///   weights, states, optimiser states. `step` counts updates from 0.
 /// - `eval`: fields, weights, states, `seed` → accumulators (role metric): names ending in `.sum` are added over the
 ///   batches of a split, those ending in `.keep` concatenated along axis 0.
-/// - `finish`: the accumulated `.sum`s by the same names → `loss` and a scalar a metric. A metric `X` with
+/// - `eval_finish`: the accumulated `.sum`s by the same names → `loss` and a scalar a metric. A metric `X` with
 ///   `X.scores.keep` and `X.labels.keep` instead is the area under the ROC curve, computed by the host.
 /// - `fit`: fields, weights, states → for each `standardize` instance `NAME.count.sum`, `NAME.total.sum`,
 ///   `NAME.squares.sum` of values centred on the present `NAME.mean` (divided by nothing), for fitting its states.

@@ -383,7 +383,6 @@ impl<'p> Checker<'p> {
                 ty: ty.clone(),
                 init: init.clone(),
                 current: param,
-                param,
                 written: false,
                 span: *place,
             };

@@ -45,7 +45,7 @@ impl<'p> Checker<'p> {
         let (eval, finish, fields, batch) = self.build_eval(def, train, &spec, &exprs, loss)?;
         spec.fields = fields;
         spec.batch_symbol = batch;
-        entries.extend([("step", step), ("grad", grad), ("eval", eval), ("finish", finish)]);
+        entries.extend([("step", step), ("grad", grad), ("eval", eval), ("eval_finish", finish)]);
         if let Some(fit) = self.build_fit(def, fits) {
             entries.push(("fit", fit));
         }
@@ -384,7 +384,7 @@ impl<'p> Checker<'p> {
             }
         }
         let batch = self.batch_symbol(&forward, spec);
-        let mut finish = Function::new("finish");
+        let mut finish = Function::new("eval_finish");
         let mut finished: Vec<(String, Role, NodeId)> = Vec::new();
         if fine {
             for (name, id, averages, span) in measured {
