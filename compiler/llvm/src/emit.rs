@@ -125,7 +125,6 @@ fn buffer_slots(ir: &Ir, kernel: &Kernel, cx: Value, dims: &Dims<'_>) -> Result<
             exclusive.then(|| ir.metadata_node(&[ir.metadata_text(&name), domain]))
         })
         .collect();
-    let alignment = ir.metadata_node(&[ir.metadata_int(64)]);
     let mut slots = Vec::new();
     let mut arguments = 0;
     let mut local_bytes = 0usize;
@@ -133,7 +132,6 @@ fn buffer_slots(ir: &Ir, kernel: &Kernel, cx: Value, dims: &Dims<'_>) -> Result<
         let base = match buffer.space {
             Space::Input | Space::Output | Space::InOut => {
                 let base = context_word(ir, cx, CONTEXT_HEADER + arguments);
-                ir.annotate(base, "align", alignment);
                 arguments += 1;
                 base
             }

@@ -652,11 +652,6 @@ impl Ir {
         Metadata(unsafe { LLVMMDStringInContext2(self.context, text.as_ptr().cast(), text.len()) })
     }
 
-    pub fn metadata_int(&self, value: i64) -> Metadata {
-        // SAFETY: a constant of this context.
-        Metadata(unsafe { LLVMValueAsMetadata(self.i64(value).0) })
-    }
-
     pub fn metadata_node(&self, operands: &[Metadata]) -> Metadata {
         let mut raw: Vec<LLVMMetadataRef> = operands.iter().map(|node| node.0).collect();
         // SAFETY: LLVM copies the list.
