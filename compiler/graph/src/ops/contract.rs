@@ -236,7 +236,10 @@ impl Contract {
         axis: usize,
         subscript: &Subscript,
     ) -> Result<(), Box<Fault>> {
-        let well_formed = subscript.terms.iter().all(|(c, index)| *c != 0 && *index < self.extents.len())
+        let well_formed = subscript
+            .terms
+            .iter()
+            .all(|(c, index)| *c != 0 && c.unsigned_abs() < 1 << 31 && *index < self.extents.len())
             && subscript.terms.is_sorted_by(|a, b| a.1 < b.1);
         if !well_formed {
             return Err(

@@ -31,8 +31,9 @@ impl Operator for Pad {
         one_an_axis("pad", "interior widths", self.interior.len(), x)?;
         let mut result = Vec::with_capacity(x.rank());
         for (axis, size) in x.shape.iter().enumerate() {
-            if self.interior[axis] < 0 {
-                return Err(Fault::attribute("the interior width of a pad is at least 0").into());
+            if !(0..1 << 31).contains(&self.interior[axis]) {
+                let message = format!("the interior width of a pad cannot be {}", self.interior[axis]);
+                return Err(Fault::attribute(message).into());
             }
             let padded = &self.low[axis] + span(size, self.interior[axis], facts) + &self.high[axis];
             if !padded.overflowed() && !at_least(facts, &padded, &Dim::default()) {
@@ -206,7 +207,8 @@ impl Operator for Pad {
 }
 
 impl Pad {
-    fn is_nothing(&self) -> bool {
+    /// Whether the result is the operand.
+    pub fn is_nothing(&self) -> bool {
         let none = |widths: &[Dim]| widths.iter().all(|width| width.is_const(0));
         none(&self.low) && none(&self.high) && self.interior.iter().all(|width| *width == 0)
     }

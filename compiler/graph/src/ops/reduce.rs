@@ -265,7 +265,7 @@ impl Reduce {
     }
 }
 
-fn combine(combine: Combine, values: impl Iterator<Item = f64>) -> f64 {
+fn combine(combine: Combine, mut values: impl Iterator<Item = f64>) -> f64 {
     let better = |a: f64, b: f64, largest: bool| if largest { a > b } else { a < b };
     match combine {
         Sum => values.fold(0.0, |sum, value| sum + value),
@@ -274,8 +274,8 @@ fn combine(combine: Combine, values: impl Iterator<Item = f64>) -> f64 {
             values.fold(f64::NEG_INFINITY, |a, b| if a.is_nan() || b.is_nan() { f64::NAN } else { a.max(b) })
         }
         Min => values.fold(f64::INFINITY, |a, b| if a.is_nan() || b.is_nan() { f64::NAN } else { a.min(b) }),
-        Any => truth(values.fold(false, |any, value| any || value != 0.0)),
-        All => truth(values.fold(true, |all, value| all && value != 0.0)),
+        Any => truth(values.any(|value| value != 0.0)),
+        All => truth(values.all(|value| value != 0.0)),
         ArgMax | ArgMin => {
             let mut best: Option<(usize, f64)> = None;
             for (place, value) in values.enumerate() {

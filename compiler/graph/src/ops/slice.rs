@@ -49,15 +49,14 @@ impl Operator for Slice {
             let last = start + (extent - 1) * stride;
             let (low, high) = if stride > 0 { (start, &last) } else { (&last, start) };
             if !at_least(facts, low, &zero) {
-                let why = format!("its first element {low} is not known to be at least 0");
+                let why = format!("its first element is at {low}, which is not known to be at least 0");
                 return Err(out_of_bounds(x, axis, why).dims([low, &zero]).into());
             }
             if !at_least(facts, size, &(high + 1)) {
-                let verdict = match facts.prove_ge(high, size) {
-                    Proof::Proved => "is past the end",
-                    _ => "is not known to be below the size",
+                let why = match facts.prove_ge(high, size) {
+                    Proof::Proved => format!("its last element is at {high}, but there are {size}"),
+                    _ => format!("its last element is at {high}, which is not known to be below {size}"),
                 };
-                let why = format!("its last element {high} {verdict}, which is {size}");
                 return Err(out_of_bounds(x, axis, why).dims([high, size]).into());
             }
         }

@@ -20,7 +20,7 @@ fn element_functions_are_the_definition() {
                 continue;
             };
             let extents = |dims: &[Dim]| -> Vec<usize> {
-                dims.iter().map(|dim| dim.as_const().unwrap() as usize).collect()
+                dims.iter().map(|dim| dim.as_const().expect("constant sizes") as usize).collect()
             };
             let shape = expected.shape().to_vec();
             let (reduced, outer) = match &form {
@@ -96,6 +96,6 @@ fn combined(combine: Combine, dtype: graph::DType, values: &[f64]) -> f64 {
         panic!("{combine:?} of nothing");
     }
     let dtype = if matches!(combine, Combine::ArgMax | Combine::ArgMin) { graph::DType::F64 } else { dtype };
-    let array = Array::new(dtype, &[values.len()], values.to_vec()).unwrap();
+    let array = Array::new(dtype, &[values.len()], values.to_vec()).expect("one axis");
     evaluate(&Op::from(graph::ops::Reduce { combine, axes: vec![0] }), &[array]).at(&[])
 }

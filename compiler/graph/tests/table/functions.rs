@@ -45,7 +45,7 @@ pub fn run_with(
     let mut function = function.clone();
     function.results =
         results.iter().enumerate().map(|(k, id)| (format!("r{k}"), Role::Output, *id)).collect();
-    let dims = dims.iter().map(|(name, value)| (shape::Symbol::new(*name), *value)).collect();
+    let dims = dims.iter().map(|(name, value)| (shape::Symbol::new(name), *value)).collect();
     let results =
         interp::run_function(&Module::default(), &function, inputs, &dims, interp::Options::exact());
     results.unwrap_or_else(|e| panic!("{}", e.0))

@@ -6,12 +6,12 @@ use kernel::Combine;
 use shape::{Dim, Facts, Shape};
 
 fn shape(text: &str) -> Shape {
-    text.split_whitespace().map(|dim| dim.parse().unwrap()).collect()
+    text.split_whitespace().map(|dim| dim.parse().expect("a dimension")).collect()
 }
 
 fn array(ty: &Type, dims: &[(&str, i64)], seed: u64) -> Array {
-    let env = dims.iter().map(|(name, value)| (shape::Symbol::new(*name), *value)).collect();
-    let extents: Vec<usize> = ty.shape.iter().map(|dim| dim.eval(&env).unwrap() as usize).collect();
+    let env = dims.iter().map(|(name, value)| (shape::Symbol::new(name), *value)).collect();
+    let extents: Vec<usize> = ty.shape.iter().map(|dim| dim.eval(&env).expect("bound") as usize).collect();
     noise(&Array::from_fn(ty.dtype, &extents, |_| 0.0), seed)
 }
 
@@ -90,6 +90,20 @@ fn products_and_convolutions() {
 }
 
 #[test]
+fn grouped_and_pointwise_convolutions() {
+    let dims = [("batch", 2), ("g", 3), ("h", 6)];
+    let mut facts = Facts::default();
+    facts.assume_ge(Dim::symbol("h"), Dim::from(3i64));
+    for taps in ["1", "3"] {
+        check(&facts, &["batch g 2 h", &format!("g 2 2 {taps}")], &dims, |b, x| {
+            let (image, kernel) = (b.ty(x[0]).shape.clone(), b.ty(x[1]).shape.clone());
+            let conv = ops::Contract::grouped_conv(&image, &kernel, &[2], &[1], b.facts());
+            b.add(conv.unwrap_or_else(|fault| panic!("{}", fault.message)).into(), x)
+        });
+    }
+}
+
+#[test]
 fn padded_convolution() {
     let dims = [("batch", 2), ("h", 4)];
     check(&Facts::default(), &["batch 1 h", "2 1 3"], &dims, |b, x| {
@@ -123,6 +137,18 @@ fn movement() {
         let window = ops::Window { axes: vec![0], size: vec![2], stride: vec![2], dilation: vec![1] };
         let windows = b.add(window.into(), x);
         b.reduce(Combine::Max, &[1], windows)
+    });
+    // Rows picked by the numbers of the axis itself, some twice.
+    check(&none, &["n m"], &dims, |b, x| {
+        let rows = b.iota(DType::I32, &shape("n"), 0);
+        let two = b.full_like(rows, 2.0);
+        let rows = b.binary(kernel::Binary::Div, rows, two);
+        b.add(ops::Gather { axis: 0 }.into(), &[x[0], rows])
+    });
+    check(&none, &["n m", "m n"], &dims, |b, x| {
+        let rows = b.iota(DType::I32, &shape("m"), 0);
+        let updates = b.transpose(x[1], &[1, 0]);
+        b.add(ops::ScatterAdd { axis: 1 }.into(), &[x[0], rows, updates])
     });
     let mut facts = Facts::default();
     facts.assume_ge(Dim::symbol("n"), Dim::from(1i64));

@@ -44,6 +44,7 @@ impl Contract {
         dout: NodeId,
     ) -> Result<NodeId, &'static str> {
         let (mine, theirs) = if side == 0 { (&self.lhs, &self.rhs) } else { (&self.rhs, &self.lhs) };
+        let mine = &without_constants(mine, &self.extents);
         let sizes = b.ty(inputs[side]).shape.clone();
         let mut operands = [
             Operand { node: dout, subscripts: self.out.iter().copied().map(Subscript::index).collect() },
@@ -68,6 +69,19 @@ impl Contract {
             b.try_add(contraction.0.into(), &[operands[0].node, operands[1].node]).map_err(|_| UNPROVED)?;
         place_axes(b, value, &axes, &out, &extents, &sizes)
     }
+}
+
+/// The subscripts without indices that are always 0: a kernel of one element is no convolution.
+fn without_constants(subscripts: &[Subscript], extents: &[Dim]) -> Vec<Subscript> {
+    let varies = |index: usize| !extents[index].is_const(1);
+    let varying = |subscript: &Subscript| match subscript.terms.len() {
+        0 | 1 => subscript.terms.clone(),
+        _ => subscript.terms.iter().copied().filter(|(_, index)| varies(*index)).collect(),
+    };
+    subscripts
+        .iter()
+        .map(|subscript| Subscript { terms: varying(subscript), offset: subscript.offset.clone() })
+        .collect()
 }
 
 /// The axes that need no solving.
@@ -172,7 +186,8 @@ fn solve(
     pad.high[place] = high;
     pad.interior[place] = step - 1;
     let zero = b.scalar(b.dtype(node), 0.0);
-    operand.node = b.try_add(pad.into(), &[node, zero]).map_err(|_| UNPROVED)?;
+    operand.node =
+        if pad.is_nothing() { node } else { b.try_add(pad.into(), &[node, zero]).map_err(|_| UNPROVED)? };
     operand.subscripts[place] = Subscript { terms, offset: low - offset };
     Ok(())
 }
