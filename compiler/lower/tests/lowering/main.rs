@@ -1,4 +1,6 @@
 //! Lowered plans compute what the graph's interpreter computes.
 
 mod compare;
+mod network;
+mod programs;
 mod samples;

@@ -1,0 +1,129 @@
+//! Whole training steps with dynamic dimensions: fusion, reductions, contractions and memory together.
+
+use crate::{
+    compare::{F32, F64, GRAPH, Setting, check, lowered},
+    network::{Net, dims, fixed, inputs, shape},
+};
+use graph::{DType, Module, Op, Role, ops};
+use kernel::{Binary, Combine, Unary};
+use shape::Dim;
+
+fn everywhere(module: &Module, entry: graph::FuncId, sizes: &[&[(&str, i64)]], f32_tolerance: f64) {
+    for size in sizes {
+        let dims = dims(size);
+        let inputs = inputs(module, entry, &dims);
+        for setting in [F64, GRAPH, Setting { tolerance: f32_tolerance, ..F32 }] {
+            if let Err(message) = check(module, entry, &inputs, &dims, setting) {
+                panic!("{size:?}, {setting:?}: {message}");
+            }
+        }
+    }
+}
+
+const BATCHES: [&[(&str, i64)]; 4] = [&[("n", 0)], &[("n", 1)], &[("n", 2)], &[("n", 7)]];
+
+fn batch() -> Dim {
+    Dim::symbol("n")
+}
+
+fn perceptron() -> (Module, graph::FuncId) {
+    let mut net = Net::new();
+    let x = net.input(DType::Float, shape(&[&batch(), &Dim::from(20i64)]));
+    let label = net.input(DType::I32, shape(&[&batch()]));
+    let h = net.dense(x, 33);
+    let h = net.relu(h);
+    let y = net.dense(h, 5);
+    let p = net.softmax(y);
+    let loss = net.cross_entropy(p, label);
+    net.train(loss);
+    net.finish()
+}
+
+#[test]
+fn a_perceptron_learns() {
+    let (module, entry) = perceptron();
+    everywhere(&module, entry, &BATCHES[1..], 1e-4);
+}
+
+#[test]
+fn convolutions_learn() {
+    let mut net = Net::new();
+    let x = net.input(DType::Float, shape(&[&batch(), &Dim::from(2i64), &Dim::from(6i64), &Dim::from(6i64)]));
+    let h = net.conv(x, 5, 1);
+    let h = net.batch_norm(h);
+    let h = net.relu(h);
+    let h = net.max_pool(h);
+    let h = net.conv(h, 3, 2);
+    let h = net.relu(h);
+    let loss = net.mean_square(h);
+    net.train(loss);
+    let (module, entry) = net.finish();
+    everywhere(&module, entry, &BATCHES[1..], 1e-3);
+}
+
+#[test]
+fn an_embedding_learns() {
+    let mut net = Net::new();
+    let ids = net.input(DType::I32, shape(&[&batch(), &Dim::from(3i64)]));
+    let table = net.weight(fixed(&[5, 19]));
+    let rows = net.b().add(Op::from(ops::Gather { axis: 0 }), &[table, ids]);
+    let p = net.softmax(rows);
+    let loss = net.mean_square(p);
+    net.train(loss);
+    let (module, entry) = net.finish();
+    everywhere(&module, entry, &BATCHES, 1e-4);
+}
+
+#[test]
+fn two_dynamic_dimensions_and_a_result_twice() {
+    let mut net = Net::new();
+    let (n, m) = (Dim::symbol("n"), Dim::symbol("m"));
+    let x = net.input(DType::Float, shape(&[&n, &m, &Dim::from(3i64)]));
+    let flat = net.b().reshape(x, &shape(&[&n, &(&m * 3)]));
+    let e = net.b().unary(Unary::Exp, flat);
+    let sum = net.b().reduce(Combine::Sum, &[0], e);
+    let most = net.b().reduce(Combine::Max, &[0, 1], e);
+    let most = net.b().broadcast(most, &shape(&[&(&m * 3)]));
+    let scaled = net.b().binary(Binary::Div, sum, most);
+    let turned = net.b().transpose(x, &[2, 0, 1]);
+    let at = net.b().reduce(Combine::ArgMax, &[1], flat);
+    for (name, id) in [("e", e), ("again", e), ("x", x), ("scaled", scaled), ("turned", turned), ("at", at)] {
+        net.result(name, Role::Output, id);
+    }
+    let (module, entry) = net.finish();
+    let sizes: [&[(&str, i64)]; 5] = [
+        &[("n", 1), ("m", 1)],
+        &[("n", 7), ("m", 5)],
+        &[("n", 0), ("m", 2)],
+        &[("n", 40), ("m", 3)],
+        &[("n", 2), ("m", 23)],
+    ];
+    everywhere(&module, entry, &sizes, 1e-5);
+}
+
+#[test]
+fn an_index_out_of_bounds_ends_the_run() {
+    let mut net = Net::new();
+    let ids = net.input(DType::I32, fixed(&[4]));
+    let table = net.input(DType::Float, fixed(&[3, 2]));
+    let rows = net.b().add(Op::from(ops::Gather { axis: 0 }), &[table, ids]);
+    net.result("rows", Role::Output, rows);
+    let (module, entry) = net.finish();
+    let lowered = lower::link(vec![lowered(&module, entry, F64)]);
+    let run = |ids: [f64; 4]| {
+        let args = [ids.to_vec(), vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]];
+        kernel::interp::run_plan(&lowered, &lowered.plans[0], &args, &dims(&[]), Default::default())
+    };
+    assert_eq!(run([0.0, 2.0, 1.0, 0.0]), Ok(vec![vec![1.0, 2.0, 5.0, 6.0, 3.0, 4.0, 1.0, 2.0]]));
+    for bad in [3.0, -1.0] {
+        assert_eq!(run([0.0, 2.0, bad, 0.0]), Err(kernel::interp::Failure::Check(0)));
+    }
+}
+
+#[test]
+fn element_chains_are_one_kernel() {
+    let (module, entry) = perceptron();
+    let fused = lowered(&module, entry, F64).kernels.len();
+    let single = lowered(&module, entry, GRAPH).kernels.len();
+    assert!(fused <= 24 && single > 2 * fused, "{fused} kernels fused, {single} node by node");
+}
