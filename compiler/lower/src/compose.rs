@@ -175,6 +175,10 @@ impl Reader for NodeReader<'_, '_, '_> {
         Expr::select(condition, value, zero)
     }
 
+    fn bind(&mut self, value: Expr) -> Expr {
+        self.composer.bind(value)
+    }
+
     fn dtype(&self, operand: usize) -> DType {
         self.composer.analysis.dtype(self.operands[operand])
     }

@@ -136,29 +136,7 @@ impl Operator for Binary {
 impl Binary {
     /// The name of the function in the text form.
     pub fn function(&self) -> &'static str {
-        match self.op {
-            Add => "add",
-            Sub => "sub",
-            Mul => "mul",
-            Div => "div",
-            Rem => "rem",
-            Pow => "pow",
-            Min => "min",
-            Max => "max",
-            Atan2 => "atan2",
-            Lt => "lt",
-            Le => "le",
-            Gt => "gt",
-            Ge => "ge",
-            Eq => "eq",
-            Ne => "ne",
-            And => "and",
-            Or => "or",
-            Xor => "xor",
-            Shl => "shl",
-            Shr => "shr",
-            MulHi32 => "mul_hi32",
-        }
+        crate::attribute::binary_name(self.op)
     }
 
     /// As users write it.

@@ -125,33 +125,7 @@ impl Operator for Unary {
 impl Unary {
     /// The name of the function, in the text form and in messages.
     pub fn function(&self) -> &'static str {
-        match self.op {
-            Neg => "neg",
-            Abs => "abs",
-            Sign => "sign",
-            Not => "not",
-            Floor => "floor",
-            Ceil => "ceil",
-            Round => "round",
-            Sqrt => "sqrt",
-            Exp => "exp",
-            Expm1 => "expm1",
-            Log => "log",
-            Log1p => "log1p",
-            Sin => "sin",
-            Cos => "cos",
-            Tan => "tan",
-            Asin => "asin",
-            Acos => "acos",
-            Atan => "atan",
-            Sinh => "sinh",
-            Cosh => "cosh",
-            Tanh => "tanh",
-            Erf => "erf",
-            IsNan => "is_nan",
-            IsInf => "is_inf",
-            IsFinite => "is_finite",
-        }
+        crate::attribute::unary_name(self.op)
     }
 }
 
