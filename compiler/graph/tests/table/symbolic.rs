@@ -161,17 +161,18 @@ fn movement() {
 /// A contraction that is not supported says so; it does not panic and is no zero.
 #[test]
 fn unsolvable_subscripts_are_refused() {
-    // y = Σ_ij x[i + j]: neither index stands anywhere else.
+    // y = Σ_ij x[i + j, i − j + 3]: which i and j belong to a place is no matter of one axis.
+    let sum = |c: i64, offset: i64| ops::Subscript { terms: vec![(1, 0), (c, 1)], offset: Dim::from(offset) };
     let contract = Op::from(ops::Contract {
         extents: vec![Dim::from(3i64), Dim::from(4i64)],
         out: vec![],
-        lhs: vec![ops::Subscript { terms: vec![(1, 0), (1, 1)], offset: Dim::default() }],
+        lhs: vec![sum(1, 0), sum(-1, 3)],
         rhs: vec![],
     });
     let module = Module::default();
     let mut function = Function::new("refused");
     let mut b = Builder::new(&module, &mut function);
-    let x = parameters(&mut b, &[Type::new(DType::F64, shape("6")), Type::scalar(DType::F64)]);
+    let x = parameters(&mut b, &[Type::new(DType::F64, shape("6 6")), Type::scalar(DType::F64)]);
     let y = b.add(contract.clone(), &x);
     let one = b.full_like(y, 1.0);
     let grads = contract.vjp(&mut b, &x, y, one);

@@ -5,7 +5,7 @@
 //! with step `c` from `offset`. A subscript of several indices, as in a convolution, is solved for one of them, `t`,
 //! that stands bare in `dy` or in the other operand: with `a` for the new index, `t = (a − offset − rest) / c`. That
 //! operand is padded so that every such access is in bounds and `c − 1` zeros stand between its elements, where the
-//! division leaves a rest.
+//! division leaves a rest. If no such `t` is to be found, `dy` and the other operand are multiplied out first.
 
 use super::{Contract, Subscript};
 use crate::ops::operands::equal;
@@ -14,8 +14,7 @@ use crate::{Builder, DType, NodeId};
 use kernel::Binary;
 use shape::{Dim, Shape};
 
-const UNSOLVED: &str = "its derivative is not supported: an index that is added to others in a subscript must stand by \
-                        itself in the result or in the other operand";
+const UNSOLVED: &str = "its derivative is not supported: two subscripts of one operand add the same indices";
 const UNPROVED: &str = "its derivative needs sizes that are not known well enough";
 
 /// What an axis of the operand becomes in its derivative.
@@ -30,6 +29,7 @@ enum Axis {
     Place(Dim),
 }
 
+#[derive(Clone)]
 struct Operand {
     node: NodeId,
     subscripts: Vec<Subscript>,
@@ -46,29 +46,71 @@ impl Contract {
         let (mine, theirs) = if side == 0 { (&self.lhs, &self.rhs) } else { (&self.rhs, &self.lhs) };
         let mine = &without_constants(mine, &self.extents);
         let sizes = b.ty(inputs[side]).shape.clone();
-        let mut operands = [
+        let operands = [
             Operand { node: dout, subscripts: self.out.iter().copied().map(Subscript::index).collect() },
             Operand { node: inputs[1 - side], subscripts: theirs.clone() },
         ];
-        let mut extents = self.extents.clone();
-        let mut axes = plain_axes(mine);
-        for axis in 0..mine.len() {
-            if mine[axis].terms.len() < 2 {
-                continue;
+        match solved(b, mine, &sizes, self.extents.clone(), operands.clone()) {
+            Err(UNSOLVED) => {
+                let merged = merged(b, &self.extents, &operands)?;
+                solved(b, mine, &sizes, self.extents.clone(), merged)
             }
-            let (position, which, place) = solvable(mine, axis, &axes, &operands).ok_or(UNSOLVED)?;
-            let new = extents.len();
-            extents.push(sizes[axis].clone());
-            solve(b, &mine[axis], position, new, &extents, &mut operands[which], place)?;
-            axes[axis] = Some(Axis::Index(new));
+            result => result,
         }
-        let axes: Vec<Axis> = axes.into_iter().flatten().collect();
-        let contraction = contraction(&axes, extents.clone(), &operands);
-        let out: Vec<usize> = contraction.1;
-        let value =
-            b.try_add(contraction.0.into(), &[operands[0].node, operands[1].node]).map_err(|_| UNPROVED)?;
-        place_axes(b, value, &axes, &out, &extents, &sizes)
     }
+}
+
+/// The derivative by the operand with subscripts `mine`, as a contraction of these operands.
+fn solved(
+    b: &mut Builder<'_>,
+    mine: &[Subscript],
+    sizes: &Shape,
+    mut extents: Vec<Dim>,
+    mut operands: [Operand; 2],
+) -> Result<NodeId, &'static str> {
+    let mut axes = plain_axes(mine);
+    for axis in 0..mine.len() {
+        if mine[axis].terms.len() < 2 {
+            continue;
+        }
+        let (position, which, place) = solvable(mine, axis, &axes, &operands).ok_or(UNSOLVED)?;
+        let new = extents.len();
+        extents.push(sizes[axis].clone());
+        solve(b, &mine[axis], position, new, &extents, &mut operands[which], place)?;
+        axes[axis] = Some(Axis::Index(new));
+    }
+    let axes: Vec<Axis> = axes.into_iter().flatten().collect();
+    contracted(b, &axes, &extents, sizes, &operands)
+}
+
+/// The operands multiplied out, every index an axis of its own, and a one: where an index stands in both operands, or
+/// in none, no operand alone can be solved for it.
+fn merged(
+    b: &mut Builder<'_>,
+    extents: &[Dim],
+    operands: &[Operand; 2],
+) -> Result<[Operand; 2], &'static str> {
+    let whole = |index| Axis::Spread { coefficient: 1, index, offset: Dim::default() };
+    let axes: Vec<Axis> = (0..extents.len()).map(whole).collect();
+    let product = contracted(b, &axes, extents, &Shape(extents.to_vec()), operands)?;
+    let one = b.scalar(b.dtype(product), 1.0);
+    Ok([
+        Operand { node: product, subscripts: (0..extents.len()).map(Subscript::index).collect() },
+        Operand { node: one, subscripts: Vec::new() },
+    ])
+}
+
+/// The contraction whose result has these axes.
+fn contracted(
+    b: &mut Builder<'_>,
+    axes: &[Axis],
+    extents: &[Dim],
+    sizes: &Shape,
+    operands: &[Operand; 2],
+) -> Result<NodeId, &'static str> {
+    let (contract, out) = contraction(axes, extents, operands);
+    let value = b.try_add(contract.into(), &[operands[0].node, operands[1].node]).map_err(|_| UNPROVED)?;
+    place_axes(b, value, axes, &out, extents, sizes)
 }
 
 /// The subscripts without indices that are always 0: a kernel of one element is no convolution.
@@ -194,7 +236,7 @@ fn solve(
 
 /// The contraction of the two operands whose output has the axes' indices as far as the operands do, and these indices
 /// in the numbering of `extents`.
-fn contraction(axes: &[Axis], extents: Vec<Dim>, operands: &[Operand; 2]) -> (Contract, Vec<usize>) {
+fn contraction(axes: &[Axis], extents: &[Dim], operands: &[Operand; 2]) -> (Contract, Vec<usize>) {
     let used = |index: usize| {
         operands
             .iter()

@@ -116,6 +116,18 @@ fn equations() -> Vec<Sample> {
         sample(&[4, 2], &[0], vec![affine(&[(2, 0), (1, 1)], 1)], &[10], vec![], &[]),
         // A band: the second axis follows the first.
         sample(&[4, 3], &[0], vec![i(0), affine(&[(1, 0), (1, 1)], 0)], &[4, 6], vec![i(1)], &[3]),
+        // Relative positions: both indices of the difference stand in the result and in the other operand.
+        sample(&[3, 4], &[0, 1], vec![affine(&[(1, 0), (-1, 1)], 3)], &[6], vec![i(0), i(1)], &[3, 4]),
+        // Nowhere else but in the sum.
+        sample(&[3, 4], &[], vec![affine(&[(1, 0), (1, 1)], 0)], &[6], vec![], &[]),
+        sample(
+            &[2, 3],
+            &[0],
+            vec![affine(&[(1, 0), (1, 1)], 0)],
+            &[4],
+            vec![affine(&[(2, 0), (1, 1)], 1)],
+            &[6],
+        ),
         // Outer product.
         sample(&[3, 2], &[1, 0], vec![i(0)], &[3], vec![i(1)], &[2]),
     ]
