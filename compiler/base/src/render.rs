@@ -45,13 +45,24 @@ pub fn render(diagnostic: &Diagnostic, sources: &SourceMap, format: Format, colo
             let place = span.map_or(String::new(), |span| sources.place(span) + ": ");
             format!("{place}{word}[{}]: {}\n", diagnostic.code, diagnostic.message)
         }
-        (Format::Human, None) => without_source(diagnostic, word),
+        (Format::Human, None) => without_source(diagnostic, color),
         (Format::Human, Some(span)) => with_source(diagnostic, sources, span, kind, color),
     }
 }
 
-fn without_source(diagnostic: &Diagnostic, word: &str) -> String {
-    let mut text = format!("{}{}[{}]: {}\n", word[..1].to_uppercase(), &word[1..], diagnostic.code, diagnostic.message);
+/// `Error[E0301]: message`.
+fn head(diagnostic: &Diagnostic, color: Color) -> String {
+    let (word, ansi) = match diagnostic.severity {
+        Severity::Error => ("Error", "\x1b[31m"),
+        Severity::Warning => ("Warning", "\x1b[33m"),
+        Severity::Note => ("Note", "\x1b[36m"),
+    };
+    let (on, off) = if color == Color::Always { (ansi, "\x1b[0m") } else { ("", "") };
+    format!("{on}{word}[{}]:{off} {}", diagnostic.code, diagnostic.message)
+}
+
+fn without_source(diagnostic: &Diagnostic, color: Color) -> String {
+    let mut text = head(diagnostic, color) + "\n";
     for note in &diagnostic.notes {
         let _ = writeln!(text, "  Note: {note}");
     }
@@ -90,12 +101,16 @@ fn with_source(
     if let Some(help) = &diagnostic.help {
         report = report.with_help(help);
     }
-    let cache = ariadne::sources(sources.files().iter().map(|file| (file.name.to_string(), file.text.clone())));
+    let cache =
+        ariadne::sources(sources.files().iter().map(|file| (file.name.to_string(), file.text.clone())));
     let mut bytes = Vec::new();
     if report.finish().write(cache, &mut bytes).is_err() {
         return format!("{}\n", diagnostic.message);
     }
+    // The head is ours, `Error[E0301]: …`, coloured as the library colours it.
     let text = String::from_utf8_lossy(&bytes);
+    let body = text.split_once('\n').map_or("", |(_, body)| body);
+    let text = format!("{}\n{body}", head(diagnostic, color));
     // Trailing blanks would make committed snapshots differ from what editors save.
     text.lines().map(|line| line.trim_end().to_string() + "\n").collect()
 }
