@@ -1,1 +1,34 @@
-//! placeholder
+//! Stage ⑧: from a source and options to the result of any stage.
+//! Input: a file's text, a way to read what it imports ([`Files`]), a place for compiled objects ([`Cache`]), [`Options`].
+//! Output: diagnostics, any stage as text, or compiled code with the manifest that hosts call it by.
+//! Invariants: prints nothing and never ends the process; the user's faults, what is not supported and bugs of the
+//! compiler are told apart by [`Failure`]; equal inputs give equal bytes, whatever the cache holds.
+
+mod cache;
+mod compiled;
+mod cost;
+mod failure;
+mod library;
+mod listing;
+mod manifest;
+mod options;
+mod session;
+mod stack;
+mod stage;
+mod trace;
+
+pub use cache::{Cache, NoCache};
+pub use compiled::Compiled;
+pub use cost::{Cost, cost};
+pub use failure::{Bug, Failure};
+pub use library::library;
+pub use listing::listing;
+pub use manifest::{manifest, snake_case};
+pub use options::{Options, Style};
+pub use session::{Files, NoFiles, Session};
+pub use stack::with_big_stack;
+pub use stage::Stage;
+pub use trace::Trace;
+
+/// The version of the compiler, part of every cache key and checkpoint.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

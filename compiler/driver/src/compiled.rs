@@ -1,0 +1,166 @@
+//! From entry points to machine code, in one readable line of stages.
+
+use crate::{Cache, Failure, Session, Style, Trace, cache, manifest, snake_case};
+use graph::{FuncId, Module};
+use llvm::{Jit, Object};
+use sema::Built;
+use std::{collections::BTreeSet, sync::Arc};
+
+/// A model's machine code with its description.
+pub struct Compiled {
+    pub manifest: abi::Manifest,
+    pub kernels: kernel::Module,
+    pub object: Object,
+}
+
+/// What hosts call entry points, where the compiler's name says too little.
+fn host_name(entry: &str) -> &str {
+    if entry == "finish" { "eval_finish" } else { entry }
+}
+
+impl Session {
+    /// The functions of these entry points; those that the model does not have are left out.
+    pub fn entries(built: &Built, wanted: &[&str]) -> Vec<(&'static str, FuncId)> {
+        built.entries.iter().filter(|(name, _)| wanted.contains(name)).copied().collect()
+    }
+
+    /// The graph after all passes.
+    pub fn optimize(
+        &self,
+        built: &Built,
+        entries: &[(&'static str, FuncId)],
+        trace: &mut Trace,
+    ) -> Result<Module, Failure> {
+        let mut module = built.module.clone();
+        let ids: Vec<FuncId> = entries.iter().map(|(_, id)| *id).collect();
+        let passes = match self.options.style {
+            Style::Eager => passes::pipeline::EAGER,
+            Style::Compiled | Style::Graph => passes::pipeline::COMPILED,
+        };
+        let options = passes::Options {
+            float: self.options.float,
+            strict: self.options.strict,
+            verify: self.options.verify,
+            keep_composites: BTreeSet::new(),
+            observer: Some(trace),
+        };
+        passes::run_pipeline(&mut module, &ids, passes, options)?;
+        Ok(module)
+    }
+
+    /// Kernels and plans.
+    pub fn lower(
+        &self,
+        built: &Built,
+        entries: &[(&'static str, FuncId)],
+        trace: &mut Trace,
+    ) -> Result<kernel::Module, Failure> {
+        let module = self.optimize(built, entries, trace)?;
+        self.lower_module(&module, &snake_case(&built.name), entries, trace)
+    }
+
+    pub(crate) fn lower_module(
+        &self,
+        module: &Module,
+        prefix: &str,
+        entries: &[(&'static str, FuncId)],
+        trace: &mut Trace,
+    ) -> Result<kernel::Module, Failure> {
+        let place = |span| self.place(span);
+        let with_options = entries.iter().map(|(name, id)| {
+            let options = lower::Options {
+                name: format!("{prefix}_{}_plan", host_name(name)),
+                float: self.options.float,
+                vector_bits: self.options.target.vector_bits as u16,
+                style: match self.options.style {
+                    Style::Compiled => lower::Style::Compiled,
+                    Style::Graph | Style::Eager => lower::Style::Graph,
+                },
+                place: &place,
+            };
+            (*id, options)
+        });
+        let with_options: Vec<_> = with_options.collect();
+        Ok(trace.time("lower", || lower::lower_all(module, &with_options))?)
+    }
+
+    /// Machine code of these entry points.
+    pub fn compile(
+        &self,
+        built: &Built,
+        entries: &[(&'static str, FuncId)],
+        cache: &dyn Cache,
+        trace: &mut Trace,
+    ) -> Result<Compiled, Failure> {
+        let kernels = self.lower(built, entries, trace)?;
+        self.assemble(&built.name, kernels, entries, cache, trace)
+    }
+
+    /// Machine code of one function of a module, such as a test's; `name` becomes the manifest's model.
+    pub fn compile_function(
+        &self,
+        module: &Module,
+        function: FuncId,
+        name: &str,
+        cache: &dyn Cache,
+        trace: &mut Trace,
+    ) -> Result<Compiled, Failure> {
+        let entries = [("run", function)];
+        let built = Built {
+            name: name.into(),
+            module: module.clone(),
+            entries: entries.to_vec(),
+            weights: Vec::new(),
+            states: Vec::new(),
+            fits: Vec::new(),
+            train: None,
+            layers: Vec::new(),
+        };
+        self.compile(&built, &entries, cache, trace)
+    }
+
+    fn assemble(
+        &self,
+        model: &str,
+        kernels: kernel::Module,
+        entries: &[(&'static str, FuncId)],
+        cache: &dyn Cache,
+        trace: &mut Trace,
+    ) -> Result<Compiled, Failure> {
+        let options = self.llvm_options();
+        let key = trace.time("hash", || cache::key(&kernels, &options));
+        let known = cache.load(&key).and_then(|bytes| cache::unpack(&bytes));
+        trace.cached = known.is_some();
+        let object = match known {
+            Some(object) => object,
+            None => {
+                let object = trace.time("llvm", || llvm::compile(&kernels, &options))?;
+                cache.store(&key, &cache::pack(&object));
+                object
+            }
+        };
+        let names: Vec<&str> = entries.iter().map(|(name, _)| host_name(name)).collect();
+        let manifest = manifest(model, &names, &kernels.plans);
+        Ok(Compiled { manifest, kernels, object })
+    }
+
+    pub(crate) fn llvm_options(&self) -> llvm::Options {
+        llvm::Options {
+            target: self.options.target.clone(),
+            opt_level: self.options.opt_level,
+            jobs: self.options.jobs,
+        }
+    }
+}
+
+impl Compiled {
+    /// The code, loaded into this process.
+    pub fn load(&self) -> Result<exec::Program, Failure> {
+        let jit = Arc::new(Jit::load(&self.object)?);
+        let lookup = {
+            let jit = jit.clone();
+            move |name: &str| jit.lookup(name)
+        };
+        Ok(exec::Program::from_addresses(&self.manifest, lookup, jit)?)
+    }
+}

@@ -1,0 +1,92 @@
+//! From plans to the description by which hosts call them.
+
+use abi::{ArgInfo, Axis, CheckInfo, Entry, MANIFEST_VERSION, Manifest, Role};
+use kernel::{Arg, ArgRole, Plan};
+
+/// `names` are the entry points, one a plan.
+pub fn manifest(model: &str, names: &[&str], plans: &[Plan]) -> Manifest {
+    let entries = names.iter().zip(plans).map(|(name, plan)| entry(name, plan)).collect();
+    Manifest { version: MANIFEST_VERSION, model: model.into(), entries }
+}
+
+/// `FraudNet2` is `fraud_net2`: the prefix of every C name.
+pub fn snake_case(name: &str) -> String {
+    let mut text = String::new();
+    let mut previous = '_';
+    let letters: Vec<char> = name.chars().collect();
+    for (position, letter) in letters.iter().enumerate() {
+        let next_is_lower = letters.get(position + 1).is_some_and(char::is_ascii_lowercase);
+        let begins_word = letter.is_ascii_uppercase()
+            && previous != '_'
+            && (!previous.is_ascii_uppercase() || next_is_lower);
+        if begins_word {
+            text.push('_');
+        }
+        text.push(letter.to_ascii_lowercase());
+        previous = *letter;
+    }
+    text
+}
+
+fn entry(name: &str, plan: &Plan) -> Entry {
+    let symbols: Vec<String> = plan.symbols.iter().map(|symbol| symbol.name().to_string()).collect();
+    let bind = symbols.iter().map(|symbol| {
+        plan.args.iter().enumerate().find_map(|(arg, value)| {
+            let axis =
+                value.shape.iter().position(|dim| dim.as_symbol().is_some_and(|it| it.name() == symbol))?;
+            Some(Axis { arg, axis })
+        })
+    });
+    Entry {
+        name: name.into(),
+        symbol: plan.name.clone(),
+        bind: bind.collect(),
+        symbols: symbols.clone(),
+        args: plan.args.iter().map(arg).collect(),
+        results: plan.results.iter().map(arg).collect(),
+        checks: plan
+            .checks
+            .iter()
+            .map(|check| CheckInfo { message: check.message.clone(), place: check.place.clone() })
+            .collect(),
+    }
+}
+
+fn arg(arg: &Arg) -> ArgInfo {
+    let role = match arg.role {
+        ArgRole::Input => Role::Input,
+        ArgRole::Weight => Role::Weight,
+        ArgRole::State => Role::State,
+        ArgRole::Optimizer => Role::Optimizer,
+        ArgRole::Control => Role::Control,
+        ArgRole::Output => Role::Output,
+        ArgRole::Loss => Role::Loss,
+        ArgRole::Metric => Role::Metric,
+        ArgRole::Gradient => Role::Gradient,
+    };
+    ArgInfo {
+        name: arg.name.clone(),
+        role,
+        dtype: arg.dtype.name().into(),
+        rank: arg.shape.len(),
+        shape: arg.shape.iter().map(ToString::to_string).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::snake_case;
+
+    #[test]
+    fn c_names() {
+        for (name, prefix) in [
+            ("Digits", "digits"),
+            ("FraudNet2", "fraud_net2"),
+            ("GPT", "gpt"),
+            ("MiniLM", "mini_lm"),
+            ("a_B", "a_b"),
+        ] {
+            assert_eq!(snake_case(name), prefix);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! One source with everything that belongs to it: what it imports, the library, the settings of a build.
+
+use crate::{Failure, Options, library, with_big_stack};
+use base::{Diagnostic, SourceFile, SourceMap, has_errors};
+use grammar::ast;
+use sema::{Built, Program, TestCase};
+
+/// How a session reads the files that a source imports.
+pub trait Files: Sync {
+    /// The text of a file beside the source, by its relative path with `/`; `Ok(None)` where there is none.
+    fn read(&self, path: &str) -> Result<Option<String>, String>;
+}
+
+/// For sources without a place, such as standard input: nothing can be imported.
+pub struct NoFiles;
+
+impl Files for NoFiles {
+    fn read(&self, _: &str) -> Result<Option<String>, String> {
+        Ok(None)
+    }
+}
+
+pub struct Session {
+    pub sources: SourceMap,
+    pub source: SourceFile,
+    pub options: Options,
+    pub(crate) main: ast::File,
+    imports: Vec<(String, ast::File)>,
+    syntax: Vec<Diagnostic>,
+    /// For a file of the library: its position, so that it is not its own library.
+    of_library: Option<usize>,
+}
+
+impl Session {
+    /// Parses `text` and what it imports. `name` is what messages call it.
+    pub fn new(name: &str, text: &str, files: &dyn Files, options: Options) -> Session {
+        let mut sources = library().sources.clone();
+        let source = sources.add(name, text);
+        let (main, mut syntax) = grammar::parse(&source);
+        let mut imports = Vec::new();
+        for item in &main.items {
+            let ast::ItemKind::Use { path, .. } = &item.kind else { continue };
+            let words: Vec<&str> = path.iter().map(|word| word.text.as_str()).collect();
+            let dotted = words.join(".");
+            if imports.iter().any(|(known, _)| *known == dotted) {
+                continue;
+            }
+            let file = words.join("/") + ".model";
+            match files.read(&file) {
+                // The checker says that there is no such file.
+                Ok(None) => {}
+                Ok(Some(text)) => {
+                    let folder = name.rfind('/').map_or("", |slash| &name[..=slash]);
+                    let source = sources.add(format!("{folder}{file}"), text);
+                    let (tree, mut faults) = grammar::parse(&source);
+                    syntax.append(&mut faults);
+                    if let Some(inner) =
+                        tree.items.iter().find(|item| matches!(item.kind, ast::ItemKind::Use { .. }))
+                    {
+                        syntax.push(
+                            Diagnostic::error(
+                                "E0503",
+                                "`use` in a file that is itself used is not supported yet",
+                            )
+                            .label(inner.span, "this file is imported"),
+                        );
+                    }
+                    imports.push((dotted, tree));
+                }
+                Err(reason) => syntax.push(
+                    Diagnostic::error("E0203", format!("`{file}` cannot be read: {reason}"))
+                        .label(item.span, "used here"),
+                ),
+            }
+        }
+        Session { sources, source, options, main, imports, syntax, of_library: None }
+    }
+
+    /// One session for each file of the standard library, for its own tests.
+    pub fn of_library(options: &Options) -> Vec<Session> {
+        let library = library();
+        let files = library.files.iter().zip(library.sources.files()).enumerate();
+        files
+            .map(|(position, (file, source))| Session {
+                sources: library.sources.clone(),
+                source: source.clone(),
+                options: options.clone(),
+                main: file.clone(),
+                imports: Vec::new(),
+                syntax: Vec::new(),
+                of_library: Some(position),
+            })
+            .collect()
+    }
+
+    /// Every fault of the file and of what it imports, in the order of the text.
+    pub fn check(&self) -> Vec<Diagnostic> {
+        let checked = self.with_program(sema::check);
+        let mut all = self.syntax.clone();
+        let broken = has_errors(&self.syntax);
+        // An item that does not parse is missing, so names not found may be its echo.
+        all.extend(checked.into_iter().filter(|fault| !(broken && fault.code.starts_with("E02"))));
+        all.sort_by_key(|fault| (fault.span.map(|span| (span.file != self.source.id, span)), fault.code));
+        all.dedup();
+        all
+    }
+
+    /// The entry points of a model, with warnings.
+    pub fn build(&self, model: Option<&str>, with_train: bool) -> Result<(Built, Vec<Diagnostic>), Failure> {
+        if has_errors(&self.syntax) {
+            return Err(Failure::Faults(self.check()));
+        }
+        let (built, faults) =
+            self.with_program(|program, options| sema::build(program, model, options, with_train));
+        match built {
+            Some(built) => Ok((built, faults)),
+            None => Err(Failure::Faults(faults)),
+        }
+    }
+
+    /// The file's `test` items.
+    pub fn test_cases(&self) -> Result<Vec<TestCase>, Failure> {
+        if has_errors(&self.syntax) {
+            return Err(Failure::Faults(self.check()));
+        }
+        let (cases, faults) = self.with_program(sema::test_cases);
+        if has_errors(&faults) { Err(Failure::Faults(faults)) } else { Ok(cases) }
+    }
+
+    /// `file:line:column` of a place.
+    pub fn place(&self, span: base::Span) -> String {
+        self.sources.place(span)
+    }
+
+    /// Names of the file's models, in its order.
+    pub fn models(&self) -> Vec<String> {
+        let defs = self.main.items.iter().filter_map(|item| match &item.kind {
+            ast::ItemKind::Def(def) if def.kind == ast::DefKind::Model => Some(def.name.text.clone()),
+            _ => None,
+        });
+        defs.collect()
+    }
+
+    fn with_program<T: Send>(&self, work: impl FnOnce(&Program<'_>, &sema::Options) -> T + Send) -> T
+    where
+        T: Findings,
+    {
+        with_big_stack(|| {
+            let mut faults = Vec::new();
+            let files = library().files.iter().enumerate();
+            let std: Vec<&ast::File> = files
+                .filter(|(position, _)| Some(*position) != self.of_library)
+                .map(|(_, file)| file)
+                .collect();
+            let imports: Vec<(String, &ast::File)> =
+                self.imports.iter().map(|(path, file)| (path.clone(), file)).collect();
+            let program = Program::new(&self.main, &imports, &std, &mut faults);
+            let mut result = work(&program, &self.options.sema);
+            result.precede(faults);
+            result
+        })
+    }
+}
+
+/// What a question to the checker gives; faults of the declarations come before it.
+trait Findings {
+    fn precede(&mut self, faults: Vec<Diagnostic>);
+}
+
+impl Findings for Vec<Diagnostic> {
+    fn precede(&mut self, mut faults: Vec<Diagnostic>) {
+        faults.append(self);
+        *self = faults;
+    }
+}
+
+impl Findings for (Option<Built>, Vec<Diagnostic>) {
+    fn precede(&mut self, faults: Vec<Diagnostic>) {
+        if has_errors(&faults) {
+            self.0 = None;
+        }
+        self.1.precede(faults);
+    }
+}
+
+impl Findings for (Vec<TestCase>, Vec<Diagnostic>) {
+    fn precede(&mut self, faults: Vec<Diagnostic>) {
+        self.1.precede(faults);
+    }
+}
