@@ -12,6 +12,7 @@ pub mod interp;
 mod kernel;
 mod plan;
 pub mod print;
+pub mod schedule;
 mod stmt;
 pub mod transform;
 pub mod verify;

@@ -1,9 +1,11 @@
 //! From groups to kernels: loops around composed values.
 
+mod contract;
 mod loops;
 mod nest;
 mod scatter;
 
+pub use contract::emit_contract;
 pub use loops::{Axis, Rows, merge_axes, operations};
 pub use nest::emit_nest;
 pub use scatter::emit_scatter;
@@ -23,6 +25,7 @@ pub fn emit_group(
 ) -> Result<(), Unsupported> {
     match groups.groups[index].kind {
         Kind::Scatter => emit_scatter(analysis, groups, index, draft),
+        Kind::Contract { .. } if emit_contract(analysis, groups, index, draft)? => Ok(()),
         _ => emit_nest(analysis, groups, index, draft),
     }
 }

@@ -148,7 +148,28 @@ impl<'a> Analysis<'a> {
                 (_, Some(_)) => Place::Computed,
             };
         }
+        self.reconsider(&results, &evaluations, &forced);
         Ok(())
+    }
+
+    /// Gives up memory that was reserved by the cost of all that is upstream, where what is kept further up has made the
+    /// value cheap.
+    fn reconsider(&mut self, results: &BTreeSet<NodeId>, evaluations: &[f64], forced: &[bool]) {
+        if self.options.style == Style::Graph {
+            return;
+        }
+        let mut costs = vec![0f64; self.function.nodes.len()];
+        for (id, node) in self.function.nodes.iter() {
+            let index = id.index();
+            let own = operation_cost(&node.op);
+            let cost = own + node.inputs.iter().map(|input| costs[input.index()]).sum::<f64>();
+            let map = self.places[index] == Place::Computed && self.forms[index] == Some(Form::Map);
+            let kept = results.contains(&id) || forced[index] && !self.is_access(id);
+            if map && !kept && (evaluations[index] - 1.0).max(0.0) * cost <= RECOMPUTE_LIMIT && cost <= EXPRESSION_LIMIT {
+                self.places[index] = Place::Inline;
+            }
+            costs[index] = if matches!(self.places[index], Place::Inline | Place::View) { cost } else { 0.0 };
+        }
     }
 
     /// Through reshapes, before places are decided.

@@ -265,52 +265,11 @@ impl<'a, 'b> Nest<'a, 'b> {
             let exact = vector.extent.as_const().is_some_and(|extent| extent % chunk == 0);
             to = if exact { end } else { Expr::binary(Binary::Min, end, to) };
         }
-        let loops = self.vector_loop(&vector, from, to, blocks.chunk, lanes, body);
-        blocks.rows.wrap(&mut self.composer.body, &self.out, loops);
-    }
-
-    /// A loop over `from..to` in steps of vectors, and one masked step for the rest.
-    fn vector_loop(
-        &mut self,
-        axis: &Axis,
-        from: Expr,
-        to: Expr,
-        chunk: Option<i64>,
-        lanes: u16,
-        body: Vec<Stmt>,
-    ) -> Vec<Stmt> {
-        let serial = |from, to, step, body| Stmt::For { var: axis.var, from, to, step, kind: LoopKind::Serial, body };
         let wide = i64::from(lanes);
-        let kernel = &mut self.composer.body.kernel;
-        let ranges = &self.composer.ranges;
-        let mut widened = |limit: Option<Expr>| {
-            let what = Widen { var: axis.var, lanes, limit, ranges };
-            widen(kernel, &body, &what, &BTreeMap::new()).map(|(stmts, _)| stmts)
-        };
-        if lanes == 1 {
-            return vec![serial(from, to, 1, body)];
-        }
-        let exact = axis.extent.as_const().is_some_and(|extent| extent % wide == 0)
-            && chunk.is_none_or(|chunk| chunk % wide == 0);
-        let short = axis.extent.as_const().is_some_and(|extent| extent < wide);
-        let mut loops = Vec::new();
-        let mut rest = from.clone();
-        if !short {
-            match widened(None) {
-                Ok(main) => {
-                    rest = from.clone().add(to.clone().sub(from.clone()).div(Expr::int(wide)).mul(Expr::int(wide)));
-                    loops.push(serial(from.clone(), rest.clone(), wide, main));
-                }
-                Err(_) => return vec![serial(from, to, 1, body)],
-            }
-        }
-        if !exact {
-            match widened(Some(to.clone())) {
-                Ok(tail) => loops.push(serial(rest, to, wide, tail)),
-                Err(_) => loops.push(serial(rest, to, 1, body.clone())),
-            }
-        }
-        loops
+        let exact = vector.extent.as_const().is_some_and(|extent| extent % wide == 0)
+            && blocks.chunk.is_none_or(|chunk| chunk % wide == 0);
+        let loops = VectorLoop { axis: &vector, from, to, lanes, exact }.emit(&mut self.composer, body);
+        blocks.rows.wrap(&mut self.composer.body, &self.out, loops);
     }
 
     /// Vectors along the last reduced axis: lanes hold partial results that are combined at the end.
@@ -373,6 +332,54 @@ impl<'a, 'b> Nest<'a, 'b> {
         let reduced: i64 = self.reduced.iter().map(|axis| axis.extent.as_const().unwrap_or(256).max(1)).product();
         let row_work = operations(&self.inner).saturating_mul(reduced) / 4 + operations(&self.epilogue);
         Rows::for_work(row_work).wrap(&mut self.composer.body, &self.out, body);
+    }
+}
+
+/// A loop over `from..to` in steps of vectors, and one masked step for the rest.
+pub struct VectorLoop<'l> {
+    pub axis: &'l Axis,
+    pub from: Expr,
+    pub to: Expr,
+    pub lanes: u16,
+    /// There is no rest.
+    pub exact: bool,
+}
+
+impl VectorLoop<'_> {
+    /// Widens a body for one element; stays with single elements where it cannot be.
+    pub fn emit(self, composer: &mut Composer<'_, '_>, body: Vec<Stmt>) -> Vec<Stmt> {
+        let VectorLoop { axis, from, to, lanes, exact } = self;
+        let serial = |from, to, step, body| Stmt::For { var: axis.var, from, to, step, kind: LoopKind::Serial, body };
+        if lanes == 1 {
+            return vec![serial(from, to, 1, body)];
+        }
+        let wide = i64::from(lanes);
+        let kernel = &mut composer.body.kernel;
+        let ranges = &composer.ranges;
+        let mut widened = |limit: Option<Expr>| {
+            let what = Widen { var: axis.var, lanes, limit, ranges };
+            widen(kernel, &body, &what, &BTreeMap::new()).map(|(stmts, _)| stmts)
+        };
+        let short = axis.extent.as_const().is_some_and(|extent| extent < wide);
+        let mut loops = Vec::new();
+        let mut rest = from.clone();
+        if !short {
+            match widened(None) {
+                Ok(main) => {
+                    let whole = to.clone().sub(from.clone()).div(Expr::int(wide)).mul(Expr::int(wide));
+                    rest = if exact { to.clone() } else { from.clone().add(whole) };
+                    loops.push(serial(from.clone(), rest.clone(), wide, main));
+                }
+                Err(_) => return vec![serial(from, to, 1, body)],
+            }
+        }
+        if !exact || short {
+            match widened(Some(to.clone())) {
+                Ok(tail) => loops.push(serial(rest, to, wide, tail)),
+                Err(_) => loops.push(serial(rest, to, 1, body.clone())),
+            }
+        }
+        loops
     }
 }
 

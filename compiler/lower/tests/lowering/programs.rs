@@ -58,6 +58,10 @@ fn convolutions_learn() {
     let loss = net.mean_square(h);
     net.train(loss);
     let (module, entry) = net.finish();
+    if std::env::var("DUMP").is_ok() {
+        println!("{}", graph::print::print(&module));
+        println!("{}", lower::dump(&lower::link(vec![lowered(&module, entry, Setting { vector_bits: 512, ..F32 })])));
+    }
     everywhere(&module, entry, &BATCHES[1..], 1e-3);
 }
 
