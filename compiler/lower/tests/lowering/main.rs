@@ -1,6 +1,7 @@
 //! Lowered plans compute what the graph's interpreter computes.
 
 mod compare;
+mod contractions;
 mod network;
 mod programs;
 mod samples;
