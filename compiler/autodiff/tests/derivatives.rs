@@ -1,5 +1,7 @@
 //! Derivatives of whole functions against finite differences, against each other, and twice over.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
+
 use autodiff::{grad, jvp, vjp};
 use graph::{
     Array, Builder, DType, Function, Module, NodeId, Op, Role, Type,

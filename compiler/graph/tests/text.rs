@@ -1,5 +1,7 @@
 //! The text form: what is printed can be read, and reading and printing it again changes nothing.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
+
 use graph::{Op, parse::parse, print::print, verify::verify};
 
 /// Every operator, in the printed form.

@@ -114,7 +114,9 @@ impl Match<'_, '_> {
     fn same_shape(&self, id: NodeId) -> bool {
         let (a, b) = (&self.b.ty(id).shape, &self.ty().shape);
         a.rank() == b.rank()
-            && a.iter().zip(b.iter()).all(|(a, b)| self.b.facts().prove_eq(a, b) == shape::Proof::Proved)
+            && a.iter()
+                .zip(b.iter())
+                .all(|(a, b)| a == b || self.b.facts().prove_eq(a, b) == shape::Proof::Proved)
     }
 
     fn concrete(&self, dtype: DType) -> kernel::DType {

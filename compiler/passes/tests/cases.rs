@@ -3,6 +3,8 @@
 //! A case begins with `# test pass=NAME`, then options (`strict`, `float=f64`, `keep=softmax`, `n=5` for a dimension),
 //! then the module before, `# ---- after`, and the module after. `DLC_BLESS=1` writes the latter.
 
+#![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
+
 use graph::{
     Array, FuncId, Module,
     interp::{Options, run},

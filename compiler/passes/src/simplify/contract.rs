@@ -1,10 +1,7 @@
 //! Contractions take in what moves the elements of their operands: it is all in the subscripts.
 
 use super::{Match, rules};
-use graph::{
-    NodeId, Op,
-    ops::{Contract, Subscript},
-};
+use graph::{NodeId, Op, ops::Subscript};
 use shape::Dim;
 
 rules! {
@@ -13,10 +10,10 @@ rules! {
     operand_sliced,
 }
 
-/// The contraction, and each operand with its subscripts.
-fn operands<'a>(m: &'a Match<'_, '_>) -> Option<(&'a Contract, [(NodeId, &'a Vec<Subscript>); 2])> {
+/// Each operand of a contraction with its subscripts.
+fn operands<'a>(m: &'a Match<'_, '_>) -> Option<[(NodeId, &'a [Subscript]); 2]> {
     let Op::Contract(contract) = &m.node.op else { return None };
-    Some((contract, [(m.input(0), &contract.lhs), (m.input(1), &contract.rhs)]))
+    Some([(m.input(0), &contract.lhs), (m.input(1), &contract.rhs)])
 }
 
 /// The contraction with one operand exchanged for another, at these subscripts.
@@ -34,11 +31,11 @@ fn with_operand(m: &mut Match<'_, '_>, side: usize, x: NodeId, subscripts: Vec<S
 
 /// xᵀ[s₀, s₁] = x[s₁, s₀].
 fn operand_transposed(m: &mut Match<'_, '_>) -> Option<NodeId> {
-    let (_, sides) = operands(m)?;
+    let sides = operands(m)?;
     let (side, x, subscripts) = sides.into_iter().enumerate().find_map(|(side, (id, subscripts))| {
         let node = m.of(id);
         let Op::Transpose(transpose) = &node.op else { return None };
-        let mut moved = subscripts.clone();
+        let mut moved = subscripts.to_vec();
         for (axis, from) in transpose.perm.iter().enumerate() {
             moved[*from] = subscripts[axis].clone();
         }
@@ -49,7 +46,7 @@ fn operand_transposed(m: &mut Match<'_, '_>) -> Option<NodeId> {
 
 /// A repeated element is read where it is: an axis that was stretched at 0, an axis that was added not at all.
 fn operand_stretched(m: &mut Match<'_, '_>) -> Option<NodeId> {
-    let (_, sides) = operands(m)?;
+    let sides = operands(m)?;
     let (side, x, subscripts) = sides.into_iter().enumerate().find_map(|(side, (id, subscripts))| {
         let node = m.of(id);
         let Op::Broadcast(_) = &node.op else { return None };
@@ -69,7 +66,7 @@ fn operand_stretched(m: &mut Match<'_, '_>) -> Option<NodeId> {
 
 /// Element s of a slice is element start + stride · s.
 fn operand_sliced(m: &mut Match<'_, '_>) -> Option<NodeId> {
-    let (_, sides) = operands(m)?;
+    let sides = operands(m)?;
     let (side, x, subscripts) = sides.into_iter().enumerate().find_map(|(side, (id, subscripts))| {
         let node = m.of(id);
         let Op::Slice(slice) = &node.op else { return None };

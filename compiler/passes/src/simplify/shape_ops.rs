@@ -2,7 +2,7 @@
 
 use super::{Match, rules};
 use graph::{NodeId, Op, ops};
-use shape::Dim;
+use shape::{Dim, Shape};
 
 rules! {
     reshape_to_same,
@@ -10,6 +10,7 @@ rules! {
     broadcast_to_same,
     broadcast_of_broadcast,
     broadcast_of_leading_ones,
+    broadcast_last,
     transpose_in_order,
     transpose_of_transpose,
     transpose_of_ones,
@@ -63,6 +64,41 @@ fn broadcast_of_leading_ones(m: &mut Match<'_, '_>) -> Option<NodeId> {
     }
     let outer = outer.clone();
     m.replace(outer, &[x])
+}
+
+/// f(stretched x, stretched y) = stretched f(x, y): computed once for each element before it repeats. Operands that
+/// repeat one value fit any shape.
+fn broadcast_last(m: &mut Match<'_, '_>) -> Option<NodeId> {
+    match &m.node.op {
+        Op::Unary(_) | Op::Binary(_) | Op::Select(_) | Op::Cast(_) => {}
+        _ => return None,
+    }
+    let is_repeated = |id: NodeId| m.splat(id).is_some() || matches!(m.of(id).op, Op::Broadcast(_));
+    if !m.node.inputs.iter().all(|id| is_repeated(*id)) {
+        return None;
+    }
+    let mut sources = Vec::with_capacity(m.node.inputs.len());
+    let mut small = Shape::scalar();
+    for input in m.node.inputs.clone() {
+        let source = match m.splat(input) {
+            Some(value) => {
+                let dtype = m.b.dtype(input);
+                m.b.scalar(dtype, value)
+            }
+            None => m.of(input).inputs[0],
+        };
+        small = m.b.facts().broadcast(&small, &m.b.ty(source).shape).ok()?;
+        sources.push(source);
+    }
+    // What repeats one value altogether is folded; what does not repeat stays.
+    let all_splat = m.node.inputs.iter().all(|input| m.splat(*input).is_some());
+    let shape = m.ty().shape.clone();
+    if all_splat || small == shape {
+        return None;
+    }
+    let operands: Vec<NodeId> = sources.into_iter().map(|source| m.b.broadcast(source, &small)).collect();
+    let result = m.add(m.node.op.clone(), &operands)?;
+    m.replace(ops::Broadcast { shape }, &[result])
 }
 
 /// The order of before: x.
