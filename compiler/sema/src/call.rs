@@ -41,7 +41,13 @@ impl<'p> Checker<'p> {
         _args_span: Span,
     ) -> Value<'p> {
         // `sum(…)` and the like are ordinary calls; `f(a)(x)` configures and applies.
-        let target = self.expr(callee);
+        let mut target = self.expr(callee);
+        // A tensor cannot be called, so the word means the function: `mean(x)` below `state mean`.
+        if let (Value::Tensor(_), Some(name)) = (&target, callee.peel().as_name())
+            && let Some(function) = self.function_named(name)
+        {
+            target = function;
+        }
         if target.is_error() {
             args.iter().for_each(|arg| drop(self.expr(&arg.value)));
             return Value::Error;

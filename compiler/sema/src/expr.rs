@@ -84,6 +84,15 @@ impl<'p> Checker<'p> {
         DType::parse(name).map(Value::DType)
     }
 
+    /// What a name means where no tensor of that name is in the way.
+    pub fn function_named(&mut self, name: &str) -> Option<Value<'p>> {
+        let file = self.current_file();
+        match self.program.find(file, name) {
+            Some(item) => Some(self.item(item)),
+            None => crate::natives::find(name).map(Value::Native),
+        }
+    }
+
     /// The file whose names are in scope: that of the definition being evaluated.
     fn current_file(&self) -> base::FileId {
         self.calls.last().map_or(self.program.main.span.file, |(def, _)| def.span.file)
