@@ -140,7 +140,9 @@ fn buffer_slots(ir: &Ir, kernel: &Kernel, cx: Value, dims: &Dims<'_>) -> Result<
                 let bytes = elements
                     .and_then(|n| usize::try_from(n).ok())
                     .and_then(|n| n.checked_mul(buffer.dtype.size()))
-                    .ok_or_else(|| Error::Bug(format!("local buffer `{}` has no constant size", buffer.name)))?;
+                    .ok_or_else(|| {
+                        Error::Bug(format!("local buffer `{}` has no constant size", buffer.name))
+                    })?;
                 local_bytes = local_bytes.saturating_add(bytes);
                 if local_bytes > Space::LOCAL_BYTES {
                     return Err(Error::Bug(format!("kernel `{}` has too many local bytes", kernel.name)));
@@ -164,9 +166,8 @@ fn buffer_slots(ir: &Ir, kernel: &Kernel, cx: Value, dims: &Dims<'_>) -> Result<
             .filter(|(other, _)| *other != id.index())
             .filter_map(|(_, scope)| *scope)
             .collect();
-        let scopes = scopes[id.index()].map(|own| {
-            (ir.metadata_node(&[own]), (!others.is_empty()).then(|| ir.metadata_node(&others)))
-        });
+        let scopes = scopes[id.index()]
+            .map(|own| (ir.metadata_node(&[own]), (!others.is_empty()).then(|| ir.metadata_node(&others))));
         slots.push(BufferSlot { base, strides, scopes });
     }
     Ok(slots)

@@ -158,10 +158,8 @@ impl Entry<'_> {
         let work = self.dims.value(&call.work)?;
 
         let (serial, parallel, after) = (ir.block(), ir.block(), ir.block());
-        let wanted = ir.and(
-            ir.icmp(LLVMIntSGE, work, ir.i64(PARALLEL_WORK)),
-            ir.icmp(LLVMIntSGT, blocks, ir.i64(1)),
-        );
+        let wanted =
+            ir.and(ir.icmp(LLVMIntSGE, work, ir.i64(PARALLEL_WORK)), ir.icmp(LLVMIntSGT, blocks, ir.i64(1)));
         let able = ir.icmp(LLVMIntNE, self.parallel_for, ir.zero(ir.ptr()));
         ir.branch(ir.and(wanted, able), parallel, serial);
         ir.at(serial);
@@ -213,4 +211,3 @@ fn has_checks(kernel: &Kernel) -> bool {
     }
     any(&kernel.body)
 }
-

@@ -1,14 +1,10 @@
 //! The one place that calls LLVM's C interface to build instructions. Scalars and vectors take the same methods.
 //! A value or block is only ever used with the `Ir` that made it; both live as long as its context.
 
-use inkwell::targets::TargetMachine;
-use llvm_sys::analysis::{LLVMVerifierFailureAction, LLVMVerifyModule};
+mod module;
+
 use llvm_sys::core::*;
-use llvm_sys::error::{LLVMDisposeErrorMessage, LLVMGetErrorMessage};
 use llvm_sys::prelude::*;
-use llvm_sys::target::LLVMSetModuleDataLayout;
-use llvm_sys::target_machine::{LLVMCodeGenFileType, LLVMTargetMachineEmitToMemoryBuffer};
-use llvm_sys::transforms::pass_builder::*;
 use llvm_sys::{LLVMAtomicOrdering, LLVMAtomicRMWBinOp, LLVMIntPredicate, LLVMLinkage, LLVMRealPredicate};
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
@@ -55,80 +51,6 @@ macro_rules! convert {
 }
 
 impl Ir {
-    pub fn new(name: &str) -> Ir {
-        let name = c_string(name);
-        // SAFETY: module and builder belong to the new context; `drop` disposes of all three.
-        unsafe {
-            let context = LLVMContextCreate();
-            Ir {
-                context,
-                module: LLVMModuleCreateWithNameInContext(name.as_ptr(), context),
-                builder: LLVMCreateBuilderInContext(context),
-                function: Cell::new(std::ptr::null_mut()),
-            }
-        }
-    }
-
-    /// Sets what the module is for, and has LLVM's verifier look at it.
-    pub fn verify_for(&self, machine: &TargetMachine) -> Result<(), String> {
-        let triple = c_string(&machine.get_triple().as_str().to_string_lossy());
-        let layout = machine.get_target_data();
-        let mut message = std::ptr::null_mut();
-        // SAFETY: module, machine and texts live; the message is taken over below.
-        let broken = unsafe {
-            LLVMSetTarget(self.module, triple.as_ptr());
-            LLVMSetModuleDataLayout(self.module, layout.as_mut_ptr());
-            let action = LLVMVerifierFailureAction::LLVMReturnStatusAction;
-            LLVMVerifyModule(self.module, action, &mut message)
-        };
-        let message = take_message(message);
-        if broken == 0 { Ok(()) } else { Err(message) }
-    }
-
-    pub fn run_passes(&self, pipeline: &str, machine: &TargetMachine) -> Result<(), String> {
-        let pipeline = c_string(pipeline);
-        // SAFETY: all of them live; the error, if any, is consumed once.
-        unsafe {
-            let options = LLVMCreatePassBuilderOptions();
-            let error = LLVMRunPasses(self.module, pipeline.as_ptr(), machine.as_mut_ptr(), options);
-            LLVMDisposePassBuilderOptions(options);
-            if error.is_null() {
-                return Ok(());
-            }
-            let message = LLVMGetErrorMessage(error);
-            let text = CStr::from_ptr(message).to_string_lossy().into_owned();
-            LLVMDisposeErrorMessage(message);
-            Err(text)
-        }
-    }
-
-    /// Machine code, as an object file or as assembly.
-    pub fn write(&self, machine: &TargetMachine, file: LLVMCodeGenFileType) -> Result<Vec<u8>, String> {
-        let (mut message, mut buffer) = (std::ptr::null_mut(), std::ptr::null_mut());
-        // SAFETY: module and machine live; the buffer is read within its bounds and disposed of once.
-        unsafe {
-            let failed = LLVMTargetMachineEmitToMemoryBuffer(
-                machine.as_mut_ptr(),
-                self.module,
-                file,
-                &mut message,
-                &mut buffer,
-            );
-            if failed != 0 {
-                return Err(take_message(message));
-            }
-            let start = LLVMGetBufferStart(buffer).cast::<u8>();
-            let bytes = std::slice::from_raw_parts(start, LLVMGetBufferSize(buffer)).to_vec();
-            LLVMDisposeMemoryBuffer(buffer);
-            Ok(bytes)
-        }
-    }
-
-    pub fn text(&self) -> String {
-        // SAFETY: the module lives; the text is taken over.
-        take_message(unsafe { LLVMPrintModuleToString(self.module) })
-    }
-
     // Types.
 
     pub fn int(&self, bits: u32) -> Type {
@@ -241,7 +163,9 @@ impl Ir {
         // SAFETY: the type lives; its element and length are asked only of a vector.
         let (element, lanes) = unsafe {
             match LLVMGetTypeKind(ty.0) {
-                llvm_sys::LLVMTypeKind::LLVMVectorTypeKind => (Type(LLVMGetElementType(ty.0)), LLVMGetVectorSize(ty.0)),
+                llvm_sys::LLVMTypeKind::LLVMVectorTypeKind => {
+                    (Type(LLVMGetElementType(ty.0)), LLVMGetVectorSize(ty.0))
+                }
                 _ => (ty, 1),
             }
         };
@@ -298,19 +222,6 @@ impl Ir {
                 LLVMSetLinkage(global, LLVMLinkage::LLVMPrivateLinkage);
             }
             Value(global)
-        }
-    }
-
-    /// A datum that another module defines.
-    pub fn external(&self, name: &str) -> Value {
-        let name = c_string(name);
-        // SAFETY: the module lives.
-        unsafe {
-            let known = LLVMGetNamedGlobal(self.module, name.as_ptr());
-            if !known.is_null() {
-                return Value(known);
-            }
-            Value(LLVMAddGlobal(self.module, self.int(8).0, name.as_ptr()))
         }
     }
 
@@ -479,9 +390,7 @@ impl Ir {
 
     pub fn select(&self, condition: Value, yes: Value, no: Value) -> Value {
         // SAFETY: i1s and two values of one type.
-        Value(unsafe {
-            LLVMBuildSelect(self.builder, condition.0, yes.0, no.0, UNNAMED.as_ptr())
-        })
+        Value(unsafe { LLVMBuildSelect(self.builder, condition.0, yes.0, no.0, UNNAMED.as_ptr()) })
     }
 
     pub fn call(&self, ty: Type, function: Value, arguments: &[Value]) -> Value {
@@ -506,8 +415,7 @@ impl Ir {
         let (function, ty) = unsafe {
             let id = LLVMLookupIntrinsicID(name.as_ptr().cast(), name.len());
             assert_ne!(id, 0, "LLVM has no intrinsic {name}");
-            let function =
-                LLVMGetIntrinsicDeclaration(self.module, id, raw.as_mut_ptr(), raw.len());
+            let function = LLVMGetIntrinsicDeclaration(self.module, id, raw.as_mut_ptr(), raw.len());
             (Value(function), Type(LLVMGlobalGetValueType(function)))
         };
         self.call(ty, function, arguments)
@@ -524,7 +432,11 @@ impl Ir {
         // SAFETY: a call with that many arguments.
         unsafe {
             let kind = LLVMGetEnumAttributeKindForName(c"align".as_ptr(), 5);
-            LLVMAddCallSiteAttribute(call.0, argument + 1, LLVMCreateEnumAttribute(self.context, kind, align));
+            LLVMAddCallSiteAttribute(
+                call.0,
+                argument + 1,
+                LLVMCreateEnumAttribute(self.context, kind, align),
+            );
         }
     }
 
@@ -532,9 +444,7 @@ impl Ir {
 
     pub fn extract(&self, vector: Value, lane: Value) -> Value {
         // SAFETY: a vector and an integer.
-        Value(unsafe {
-            LLVMBuildExtractElement(self.builder, vector.0, lane.0, UNNAMED.as_ptr())
-        })
+        Value(unsafe { LLVMBuildExtractElement(self.builder, vector.0, lane.0, UNNAMED.as_ptr()) })
     }
 
     pub fn splat(&self, value: Value, lanes: u32) -> Value {
@@ -566,13 +476,7 @@ impl Ir {
         // SAFETY: a vector with at least that many lanes and a constant mask.
         unsafe {
             let poison = LLVMGetPoison(LLVMTypeOf(vector.0));
-            Value(LLVMBuildShuffleVector(
-                self.builder,
-                vector.0,
-                poison,
-                mask.0,
-                UNNAMED.as_ptr(),
-            ))
+            Value(LLVMBuildShuffleVector(self.builder, vector.0, poison, mask.0, UNNAMED.as_ptr()))
         }
     }
 
@@ -634,14 +538,7 @@ impl Ir {
         let mut indices = [index.0];
         // SAFETY: one index into a sequence of a sized type; in bounds, as the kernel IR demands.
         Value(unsafe {
-            LLVMBuildInBoundsGEP2(
-                self.builder,
-                element.0,
-                base.0,
-                indices.as_mut_ptr(),
-                1,
-                UNNAMED.as_ptr(),
-            )
+            LLVMBuildInBoundsGEP2(self.builder, element.0, base.0, indices.as_mut_ptr(), 1, UNNAMED.as_ptr())
         })
     }
 
@@ -664,30 +561,6 @@ impl Ir {
             let id = LLVMGetMDKindIDInContext(self.context, kind.as_ptr().cast(), kind.len() as u32);
             LLVMSetMetadata(instruction.0, id, LLVMMetadataAsValue(self.context, node.0));
         }
-    }
-}
-
-impl Drop for Ir {
-    fn drop(&mut self) {
-        // SAFETY: made in `new` and disposed of once, the context last.
-        unsafe {
-            LLVMDisposeBuilder(self.builder);
-            LLVMDisposeModule(self.module);
-            LLVMContextDispose(self.context);
-        }
-    }
-}
-
-/// The text of a message that LLVM hands over, or nothing.
-fn take_message(message: *mut std::ffi::c_char) -> String {
-    if message.is_null() {
-        return String::new();
-    }
-    // SAFETY: LLVM's messages end with a zero byte and are freed by whoever receives them.
-    unsafe {
-        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
-        LLVMDisposeMessage(message);
-        text
     }
 }
 

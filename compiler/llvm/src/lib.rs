@@ -5,14 +5,17 @@
 //! kernels call nothing but the system's mathematical library.
 #![allow(unsafe_code, reason = "LLVM and the code it makes are reached through C interfaces")]
 
+mod artifact;
 mod emit;
 mod entry;
 mod error;
 mod ir;
 mod jit;
 mod object;
+mod package;
 mod target;
 
+pub use artifact::artifact;
 pub use error::Error;
 pub use jit::Jit;
 pub use object::{Object, OptLevel, Options, Part, assembly, compile, llvm_ir};

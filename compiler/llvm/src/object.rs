@@ -42,7 +42,7 @@ pub struct Part {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Form {
+pub(crate) enum Form {
     Object,
     Assembly,
     Ir,
@@ -51,7 +51,7 @@ enum Form {
 /// What kernels need: SSA out of stack places, common subexpressions, loop-invariant code out of loops. They come tiled,
 /// unrolled and vectorised already.
 const KERNEL_PASSES: &str =
-    "function(sroa,early-cse,simplifycfg,loop-mssa(licm),instcombine,early-cse,simplifycfg,dce)";
+    "function(sroa,early-cse,simplifycfg,loop-mssa(licm),instcombine<no-verify-fixpoint>,early-cse,simplifycfg,dce)";
 
 pub fn compile(module: &Module, options: &Options) -> Result<Object, Error> {
     Ok(Object { parts: Job::new(module, options, Form::Object).run()? })
@@ -145,7 +145,7 @@ impl<'a> Job<'a> {
 }
 
 /// Verifies, optimises and writes a module.
-fn finish(ir: &Ir, name: &str, options: &Options, form: Form) -> Result<Part, Error> {
+pub(crate) fn finish(ir: &Ir, name: &str, options: &Options, form: Form) -> Result<Part, Error> {
     let bug = |fault: String| Error::Bug(format!("`{name}`: {fault}"));
     let level = match options.opt_level {
         OptLevel::O0 => OptimizationLevel::None,

@@ -34,7 +34,15 @@ const X86: &[Processor] = &[
     Processor { names: &["sandybridge", "ivybridge"], vector_bits: 256, fma: false },
     Processor {
         names: &[
-            "x86-64-v3", "haswell", "broadwell", "skylake", "alderlake", "raptorlake", "meteorlake", "znver1", "znver2",
+            "x86-64-v3",
+            "haswell",
+            "broadwell",
+            "skylake",
+            "alderlake",
+            "raptorlake",
+            "meteorlake",
+            "znver1",
+            "znver2",
             "znver3",
         ],
         vector_bits: 256,
@@ -42,8 +50,17 @@ const X86: &[Processor] = &[
     },
     Processor {
         names: &[
-            "x86-64-v4", "skylake-avx512", "cascadelake", "icelake-client", "icelake-server", "tigerlake",
-            "sapphirerapids", "emeraldrapids", "graniterapids", "znver4", "znver5",
+            "x86-64-v4",
+            "skylake-avx512",
+            "cascadelake",
+            "icelake-client",
+            "icelake-server",
+            "tigerlake",
+            "sapphirerapids",
+            "emeraldrapids",
+            "graniterapids",
+            "znver4",
+            "znver5",
         ],
         vector_bits: 512,
         fma: true,
@@ -51,9 +68,50 @@ const X86: &[Processor] = &[
 ];
 
 const AARCH64: &[&str] = &[
-    "generic", "cortex-a53", "cortex-a72", "cortex-a76", "neoverse-n1", "neoverse-n2", "neoverse-v1", "neoverse-v2",
-    "apple-m1", "apple-m2", "apple-m3", "apple-m4",
+    "generic",
+    "cortex-a53",
+    "cortex-a72",
+    "cortex-a76",
+    "neoverse-n1",
+    "neoverse-n2",
+    "neoverse-v1",
+    "neoverse-v2",
+    "apple-m1",
+    "apple-m2",
+    "apple-m3",
+    "apple-m4",
 ];
+
+/// Features in the order in which processors got them, and how many of them each level has.
+const ASKED: &[&str] = &[
+    "ssse3",
+    "sse4.1",
+    "sse4.2",
+    "popcnt",
+    "avx",
+    "f16c",
+    "avx2",
+    "bmi",
+    "bmi2",
+    "fma",
+    "avx512f",
+    "avx512cd",
+    "avx512bw",
+    "avx512dq",
+    "avx512vl",
+    "avx512vbmi",
+    "avx512vbmi2",
+    "gfni",
+    "avx512vnni",
+    "avx512bitalg",
+    "avx512vpopcntdq",
+];
+const ASKED_OF_V2: usize = 4;
+const ASKED_OF_AVX: usize = 5;
+const ASKED_OF_V3: usize = 10;
+const ASKED_OF_V4: usize = 15;
+/// Processors with wide vectors and nothing beyond x86-64-v4 that shuffles would use.
+const PLAIN_V4: &[&str] = &["x86-64-v4", "skylake-avx512", "cascadelake"];
 
 impl Target {
     /// The machine this runs on, with everything it can do.
@@ -130,13 +188,42 @@ impl Target {
             && self.triple.contains("linux") == host.contains("linux")
     }
 
+    /// What a processor must offer for the code to run, by the names that the support unit can ask for.
+    pub(crate) fn required_features(&self) -> String {
+        if !self.triple.starts_with("x86_64") {
+            return String::new();
+        }
+        if !self.features.is_empty() {
+            let offered: Vec<&str> =
+                self.features.split(',').filter_map(|name| name.strip_prefix('+')).collect();
+            let asked = ASKED.iter().filter(|name| offered.contains(name));
+            return asked.copied().collect::<Vec<_>>().join(",");
+        }
+        let count = match (self.vector_bits, self.fma) {
+            (512, _) if PLAIN_V4.contains(&self.cpu.as_str()) => ASKED_OF_V4,
+            (512, _) => ASKED.len(),
+            (_, true) => ASKED_OF_V3,
+            (256, _) => ASKED_OF_AVX,
+            _ if matches!(self.cpu.as_str(), "x86-64") => 0,
+            _ => ASKED_OF_V2,
+        };
+        ASKED[..count].join(",")
+    }
+
     pub(crate) fn machine(&self, level: OptimizationLevel) -> Result<TargetMachine, Error> {
         initialize();
         let triple = TargetTriple::create(&self.triple);
         let target = LlvmTarget::from_triple(&triple)
             .map_err(|fault| Error::Target(format!("`{}`: {}", self.triple, fault.to_string())))?;
         target
-            .create_target_machine(&triple, &self.cpu, &self.features, level, RelocMode::PIC, CodeModel::Default)
+            .create_target_machine(
+                &triple,
+                &self.cpu,
+                &self.features,
+                level,
+                RelocMode::PIC,
+                CodeModel::Default,
+            )
             .ok_or_else(|| Error::Target(format!("LLVM cannot make code for `{}:{}`", self.triple, self.cpu)))
     }
 
@@ -156,7 +243,8 @@ impl Target {
 pub(crate) fn initialize() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let config = InitializationConfig { info: true, asm_parser: false, ..InitializationConfig::default() };
+        let config =
+            InitializationConfig { info: true, asm_parser: false, ..InitializationConfig::default() };
         LlvmTarget::initialize_x86(&config);
         LlvmTarget::initialize_aarch64(&config);
     });

@@ -210,10 +210,7 @@ impl Emitter<'_> {
     }
 
     fn bools(&self, lanes: u16, value: bool) -> Val {
-        Val {
-            v: self.ir.splat(self.ir.bool(value), u32::from(lanes)),
-            ty: Ty::vector(DType::Bool, lanes),
-        }
+        Val { v: self.ir.splat(self.ir.bool(value), u32::from(lanes)), ty: Ty::vector(DType::Bool, lanes) }
     }
 }
 

@@ -84,7 +84,10 @@ impl Emitter<'_> {
         match value {
             Const::Float(dtype, bits) => {
                 let ty = Ty::scalar(dtype);
-                let value = Val { v: self.ir.const_float(self.ir.f64(), f64::from_bits(bits)), ty: Ty::scalar(DType::F64) };
+                let value = Val {
+                    v: self.ir.const_float(self.ir.f64(), f64::from_bits(bits)),
+                    ty: Ty::scalar(DType::F64),
+                };
                 if dtype == DType::F64 { value } else { Val { v: self.cast(dtype, value).v, ty } }
             }
             Const::Int(dtype, value) => {
@@ -99,7 +102,7 @@ impl Emitter<'_> {
     fn horizontal(&self, op: Binary, x: Val) -> Result<Val, Error> {
         let mut value = x;
         while value.ty.lanes > 1 {
-            if value.ty.lanes % 2 != 0 {
+            if !value.ty.lanes.is_multiple_of(2) {
                 return self.bug(&format!("a horizontal operation on {}", x.ty));
             }
             let half = value.ty.lanes / 2;

@@ -44,7 +44,7 @@ impl Emitter<'_> {
     }
 
     /// The f32 that an element's bits, i16, stand for.
-    pub(super) fn from_half_bits(&self, dtype: DType, bits: Value, lanes: u16) -> Value {
+    pub(super) fn widen_half(&self, dtype: DType, bits: Value, lanes: u16) -> Value {
         let (ir, n) = (self.ir, u32::from(lanes));
         let float = ir.vector(ir.f32(), n);
         let (word, c) = self.words(lanes);

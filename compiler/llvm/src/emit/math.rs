@@ -160,7 +160,7 @@ impl<'a> Math<'a> {
         self.ir.bitcast(a, self.int)
     }
 
-    fn from_bits(&self, a: Value) -> Value {
+    fn float_of_bits(&self, a: Value) -> Value {
         self.ir.bitcast(a, self.float)
     }
 
@@ -180,7 +180,7 @@ impl<'a> Math<'a> {
     /// 2ⁿ for integer lanes n within the normal exponents.
     fn power_of_two(&self, n: Value) -> Value {
         let biased = self.ir.add(n, self.i(self.exponent_bias()));
-        self.from_bits(self.ir.shl(biased, self.i(self.mantissa_bits())))
+        self.float_of_bits(self.ir.shl(biased, self.i(self.mantissa_bits())))
     }
 
     /// The nearest integer of a small number, as a float and as an integer. Whatever NaN gives is harmless.

@@ -107,7 +107,7 @@ impl Emitter<'_> {
         self.annotate(buffer, loaded);
         Ok(match ty.dtype {
             DType::Bool => ir.icmp(LLVMIntNE, loaded, ir.zero(memory)),
-            DType::F16 | DType::BF16 => self.from_half_bits(ty.dtype, loaded, ty.lanes),
+            DType::F16 | DType::BF16 => self.widen_half(ty.dtype, loaded, ty.lanes),
             _ => loaded,
         })
     }
@@ -168,7 +168,9 @@ impl Emitter<'_> {
             let stride = self.buffers[buffer.index()].strides[axis];
             // A ramp of step 1 on the last axis is a contiguous vector.
             let contiguous = match expr {
-                Expr::Ramp { base, stride: 1, lanes: n } if axis + 1 == index.len() && *n == lanes => Some(base),
+                Expr::Ramp { base, stride: 1, lanes: n } if axis + 1 == index.len() && *n == lanes => {
+                    Some(base)
+                }
                 _ => None,
             };
             let value = self.expr(contiguous.map_or(expr, |base| base))?;

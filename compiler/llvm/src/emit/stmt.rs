@@ -85,7 +85,14 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    fn unrolled(&mut self, var: VarId, from: &Expr, to: &Expr, step: i64, body: &[Stmt]) -> Result<(), Error> {
+    fn unrolled(
+        &mut self,
+        var: VarId,
+        from: &Expr,
+        to: &Expr,
+        step: i64,
+        body: &[Stmt],
+    ) -> Result<(), Error> {
         let (Some(from), Some(to)) = (constant(from), constant(to)) else {
             return self.bug("an unrolled loop whose bounds are not constant");
         };

@@ -9,16 +9,35 @@ fn number(dtype: DType, value: f64) -> Number {
 }
 
 const FLOAT_UNARY: &[Unary] = &[
-    Unary::Neg, Unary::Abs, Unary::Sign, Unary::Floor, Unary::Ceil, Unary::Round, Unary::Sqrt, Unary::IsNan,
-    Unary::IsInf, Unary::IsFinite,
+    Unary::Neg,
+    Unary::Abs,
+    Unary::Sign,
+    Unary::Floor,
+    Unary::Ceil,
+    Unary::Round,
+    Unary::Sqrt,
+    Unary::IsNan,
+    Unary::IsInf,
+    Unary::IsFinite,
 ];
 const INT_UNARY: &[Unary] = &[Unary::Neg, Unary::Abs, Unary::Sign, Unary::Not, Unary::IsNan, Unary::IsFinite];
 const COMPARISONS: &[Binary] = &[Binary::Lt, Binary::Le, Binary::Gt, Binary::Ge, Binary::Eq, Binary::Ne];
 const FLOAT_BINARY: &[Binary] =
     &[Binary::Add, Binary::Sub, Binary::Mul, Binary::Div, Binary::Rem, Binary::Min, Binary::Max];
 const INT_BINARY: &[Binary] = &[
-    Binary::Add, Binary::Sub, Binary::Mul, Binary::Div, Binary::Rem, Binary::Min, Binary::Max, Binary::And, Binary::Or,
-    Binary::Xor, Binary::Shl, Binary::Shr, Binary::Pow,
+    Binary::Add,
+    Binary::Sub,
+    Binary::Mul,
+    Binary::Div,
+    Binary::Rem,
+    Binary::Min,
+    Binary::Max,
+    Binary::And,
+    Binary::Or,
+    Binary::Xor,
+    Binary::Shl,
+    Binary::Shr,
+    Binary::Pow,
 ];
 
 #[test]
@@ -35,7 +54,8 @@ fn unary_operators() {
                 Unary::IsNan | Unary::IsInf | Unary::IsFinite => DType::Bool,
                 _ => dtype,
             };
-            let bytes = map_all(&[(dtype, encode(dtype, &values))], out, |x, _| Expr::unary(*op, x[0].clone()));
+            let bytes =
+                map_all(&[(dtype, encode(dtype, &values))], out, |x, _| Expr::unary(*op, x[0].clone()));
             for (x, got) in values.iter().zip(decode(out, &bytes)) {
                 let wanted = interp::unary(*op, dtype, number(dtype, *x)).to_f64();
                 assert!(same(got, wanted), "{op:?} {dtype} {x:e}: {got:e}, not {wanted:e}");
@@ -105,7 +125,13 @@ fn fma_rounds_once() {
         for (i, got) in decode(dtype, &bytes).into_iter().enumerate() {
             let n = |values: &[f64]| number(dtype, values[i]);
             let wanted = interp::fma(dtype, n(&a), n(&b), n(&c)).to_f64();
-            assert!(same(got, wanted), "fma({:e}, {:e}, {:e}) of {dtype}: {got:e}, not {wanted:e}", a[i], b[i], c[i]);
+            assert!(
+                same(got, wanted),
+                "fma({:e}, {:e}, {:e}) of {dtype}: {got:e}, not {wanted:e}",
+                a[i],
+                b[i],
+                c[i]
+            );
         }
     }
 }
@@ -126,9 +152,11 @@ fn select_by_lane() {
 fn functions_of_halves() {
     let ops = [Unary::Exp, Unary::Log, Unary::Tanh, Unary::Sin, Unary::Erf, Unary::Log1p, Unary::Expm1];
     for dtype in [DType::F16, DType::BF16] {
-        let values: Vec<f64> = (0..1u32 << 16).step_by(7).map(|bits| decode(dtype, &(bits as u16).to_le_bytes())[0]).collect();
+        let values: Vec<f64> =
+            (0..1u32 << 16).step_by(7).map(|bits| decode(dtype, &(bits as u16).to_le_bytes())[0]).collect();
         for op in ops {
-            let bytes = map_all(&[(dtype, encode(dtype, &values))], dtype, |x, _| Expr::unary(op, x[0].clone()));
+            let bytes =
+                map_all(&[(dtype, encode(dtype, &values))], dtype, |x, _| Expr::unary(op, x[0].clone()));
             for (x, got) in values.iter().zip(decode(dtype, &bytes)) {
                 let wanted = interp::unary(op, dtype, Number::Float(*x)).to_f64();
                 // The f32 result may fall on the other side of a tie.

@@ -9,12 +9,23 @@ fn all_pairs() {
     for from in DType::ALL {
         let mut values = special(from);
         if from.is_float() {
-            let more = [127.5, 128.0, -128.9, 255.9, 256.0, 32767.9, 2147483647.0, 2147483648.0, 9.3e18, -9.3e18, 0.9];
+            let more = [
+                127.5,
+                128.0,
+                -128.9,
+                255.9,
+                256.0,
+                32767.9,
+                2147483647.0,
+                2147483648.0,
+                9.3e18,
+                -9.3e18,
+                0.9,
+            ];
             values.extend(decode(from, &encode(from, &more)));
         }
         for to in DType::ALL {
-            let bytes =
-                map_all(&[(from, encode(from, &values))], to, |x, _| Expr::cast(to, x[0].clone()));
+            let bytes = map_all(&[(from, encode(from, &values))], to, |x, _| Expr::cast(to, x[0].clone()));
             for (x, got) in values.iter().zip(decode(to, &bytes)) {
                 let wanted = match to {
                     // Rounded once, from all digits.
@@ -34,7 +45,8 @@ fn all_pairs() {
 fn every_half_survives() {
     for dtype in [DType::F16, DType::BF16] {
         let bytes: Vec<u8> = (0..=u16::MAX).flat_map(u16::to_le_bytes).collect();
-        let wide = map_all(&[(dtype, bytes.clone())], DType::F32, |x, _| Expr::cast(DType::F32, x[0].clone()));
+        let wide =
+            map_all(&[(dtype, bytes.clone())], DType::F32, |x, _| Expr::cast(DType::F32, x[0].clone()));
         for (bits, got) in (0..=u16::MAX).zip(decode(DType::F32, &wide)) {
             assert!(same(got, decode(dtype, &bits.to_le_bytes())[0]), "{dtype} {bits:#x} gave {got:e}");
         }
@@ -50,10 +62,11 @@ fn doubles_round_once_to_halves() {
     // Just beside a tie: rounding to f32 first would land on it.
     for dtype in [DType::F16, DType::BF16] {
         let step = if dtype == DType::F16 { 2f64.powi(-11) } else { 2f64.powi(-8) };
-        let values: Vec<f64> =
-            [1.0, 3.0, -1.0, 5.0].iter().flat_map(|x| [x * step, x * step * (1.0 + 1e-12), x * step * (1.0 - 1e-12)])
-                .map(|x| 1.0 + x)
-                .collect();
+        let values: Vec<f64> = [1.0, 3.0, -1.0, 5.0]
+            .iter()
+            .flat_map(|x| [x * step, x * step * (1.0 + 1e-12), x * step * (1.0 - 1e-12)])
+            .map(|x| 1.0 + x)
+            .collect();
         let bytes =
             map_all(&[(DType::F64, f64_bytes(&values))], dtype, |x, _| Expr::cast(dtype, x[0].clone()));
         for (x, got) in values.iter().zip(bytes.chunks_exact(2)) {

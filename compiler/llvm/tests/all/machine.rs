@@ -181,8 +181,7 @@ pub fn map(inputs: &[DType], out: DType, lanes: u16, f: impl Fn(&[Expr]) -> Expr
             mask: Some(Box::new(mask.clone())),
         })
         .collect();
-    let store =
-        Stmt::Store { buffer: output, index: vec![Expr::var(i)], value: f(&loads), mask: Some(mask) };
+    let store = Stmt::Store { buffer: output, index: vec![Expr::var(i)], value: f(&loads), mask: Some(mask) };
     kernel.body = vec![Stmt::For {
         var: i,
         from: Expr::int(0),
@@ -344,8 +343,35 @@ pub fn special(dtype: DType) -> Vec<f64> {
         DType::I32 => &[0.0, 1.0, -1.0, 2.0, -3.0, 7.0, -7.0, 31.0, 65536.0, 2147483647.0, -2147483648.0],
         DType::I64 => &[0.0, 1.0, -1.0, 2.0, -3.0, 7.0, -7.0, 63.0, 65.0, 4294967295.0, -9007199254740992.0],
         _ => &[
-            0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, -1.5, 2.5, -2.5, 3.0, -3.0, 0.1, 1e-7, 6e-8, -3e-8, 1e-40, 100.25,
-            -65504.0, 65519.0, 65520.0, 3e9, -3e9, 1e20, -1e20, 1e39, 3.4e38, f64::INFINITY, f64::NEG_INFINITY,
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            0.5,
+            -0.5,
+            1.5,
+            -1.5,
+            2.5,
+            -2.5,
+            3.0,
+            -3.0,
+            0.1,
+            1e-7,
+            6e-8,
+            -3e-8,
+            1e-40,
+            100.25,
+            -65504.0,
+            65519.0,
+            65520.0,
+            3e9,
+            -3e9,
+            1e20,
+            -1e20,
+            1e39,
+            3.4e38,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
             f64::NAN,
         ],
     };

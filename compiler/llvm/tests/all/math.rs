@@ -46,8 +46,13 @@ fn ulp_f64(value: f64, exact: f64) -> f64 {
 
 fn single(op: Unary, values: &[f32], bound: f64, exact: impl Fn(f64) -> f64) {
     let module = map(&[DType::F32], DType::F32, 16, |x| Expr::unary(op, x[0].clone()));
-    let (_, results) =
-        call(&load(&module, OptLevel::O3), &module.plans[0], &[values.len() as i64], &[f32_bytes(values)], None);
+    let (_, results) = call(
+        &load(&module, OptLevel::O3),
+        &module.plans[0],
+        &[values.len() as i64],
+        &[f32_bytes(values)],
+        None,
+    );
     let mut worst = (0.0, 0.0, 0.0);
     for (x, y) in values.iter().zip(to_f32(&results[0])) {
         let error = ulp_f32(y, exact(f64::from(*x)));
@@ -66,8 +71,13 @@ fn double(op: Unary, bound: f64, exact: impl Fn(f64) -> f64) {
     }
     values.extend((0..100_000).map(|i| -50.0 + f64::from(i) * 1e-3));
     let module = map(&[DType::F64], DType::F64, 8, |x| Expr::unary(op, x[0].clone()));
-    let (_, results) =
-        call(&load(&module, OptLevel::O3), &module.plans[0], &[values.len() as i64], &[f64_bytes(&values)], None);
+    let (_, results) = call(
+        &load(&module, OptLevel::O3),
+        &module.plans[0],
+        &[values.len() as i64],
+        &[f64_bytes(&values)],
+        None,
+    );
     let mut worst = (0.0, 0.0, 0.0);
     for (x, y) in values.iter().zip(to_f64(&results[0])) {
         let error = ulp_f64(y, exact(*x));
@@ -137,8 +147,24 @@ fn doubles() {
 
 fn pairs() -> (Vec<f32>, Vec<f32>) {
     let corners = [
-        0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 3.0, -3.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN, 1e-45,
-        f32::MAX, f32::MIN_POSITIVE, 1e10, -1e10,
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        0.5,
+        -0.5,
+        2.0,
+        -2.0,
+        3.0,
+        -3.0,
+        f32::INFINITY,
+        f32::NEG_INFINITY,
+        f32::NAN,
+        1e-45,
+        f32::MAX,
+        f32::MIN_POSITIVE,
+        1e10,
+        -1e10,
     ];
     let (mut a, mut b) = (vec![], vec![]);
     for x in corners {
@@ -158,9 +184,8 @@ fn pairs() -> (Vec<f32>, Vec<f32>) {
 
 fn binary(op: Binary, bound: f64, exact: impl Fn(f64, f64) -> f64) {
     let (a, b) = pairs();
-    let module = map(&[DType::F32, DType::F32], DType::F32, 16, |x| {
-        Expr::binary(op, x[0].clone(), x[1].clone())
-    });
+    let module =
+        map(&[DType::F32, DType::F32], DType::F32, 16, |x| Expr::binary(op, x[0].clone(), x[1].clone()));
     let args = [f32_bytes(&a), f32_bytes(&b)];
     let (_, results) = call(&load(&module, OptLevel::O3), &module.plans[0], &[a.len() as i64], &args, None);
     for ((x, y), z) in a.iter().zip(&b).zip(to_f32(&results[0])) {

@@ -57,7 +57,8 @@ fn gather_and_scatter_by_data() {
     let places = kernel.var("places", Ty::vector(DType::I64, 4));
     let (i, j) = (kernel.var("i", Ty::INDEX), kernel.var("j", Ty::INDEX));
     let read = Expr::Load { buffer: index, index: vec![Expr::var(i)], lanes: 4, mask: None };
-    let rows = Expr::Load { buffer: table, index: vec![Expr::var(places), Expr::var(j)], lanes: 4, mask: None };
+    let rows =
+        Expr::Load { buffer: table, index: vec![Expr::var(places), Expr::var(j)], lanes: 4, mask: None };
     // Written backwards.
     let to = Expr::ramp(Expr::int(7).sub(Expr::var(i)), -1, 4);
     let put = Stmt::Store { buffer: output, index: vec![Expr::var(j), to], value: rows, mask: None };
@@ -66,8 +67,7 @@ fn gather_and_scatter_by_data() {
     let table: Vec<f64> = (0..30).map(f64::from).collect();
     let picks = [9i64, 0, 3, 3, 7, 1, 2, 8];
     let (_, results) = run(&single(kernel, &[]), &[], &[f64_bytes(&table), i64_bytes(&picks)]);
-    let wanted: Vec<f64> =
-        (0..24).map(|k| table[picks[7 - k % 8] as usize * 3 + k / 8]).collect();
+    let wanted: Vec<f64> = (0..24).map(|k| table[picks[7 - k % 8] as usize * 3 + k / 8]).collect();
     assert_eq!(to_f64(&results[0]), wanted);
 }
 
@@ -82,12 +82,8 @@ fn masked_off_accesses_touch_nothing() {
         let far = Expr::var(i).mul(Expr::int(1 << 40));
         let whole = Expr::binary(Binary::Lt, Expr::var(i), Expr::int(1));
         let value = Expr::Load { buffer: input, index: vec![far], lanes, mask: Some(Box::new(whole)) };
-        kernel.body = vec![serial(
-            i,
-            Expr::int(16),
-            i64::from(lanes),
-            vec![store(output, vec![Expr::var(i)], value)],
-        )];
+        kernel.body =
+            vec![serial(i, Expr::int(16), i64::from(lanes), vec![store(output, vec![Expr::var(i)], value)])];
         let values: Vec<f64> = (5..21).map(f64::from).collect();
         let (_, results) = run(&single(kernel, &[]), &[], &[encode(DType::I32, &values)]);
         let kept = usize::from(lanes);
@@ -202,9 +198,8 @@ fn local_buffers_and_branches() {
     kernel.body = vec![unrolled(i, vec![copy]), unrolled(j, body)];
     let values: Vec<f64> = (0..24).map(f64::from).collect();
     let (_, results) = run(&single(kernel, &[]), &[], &[f64_bytes(&values)]);
-    let wanted: Vec<f64> = (0..24)
-        .map(|k| values[k / 6 * 6 + 5 - k % 6] * if k / 6 % 2 == 0 { 10.0 } else { 1.0 })
-        .collect();
+    let wanted: Vec<f64> =
+        (0..24).map(|k| values[k / 6 * 6 + 5 - k % 6] * if k / 6 % 2 == 0 { 10.0 } else { 1.0 }).collect();
     assert_eq!(to_f64(&results[0]), wanted);
 }
 

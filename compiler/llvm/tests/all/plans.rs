@@ -3,8 +3,8 @@
 use super::machine::*;
 use base::IdVec;
 use kernel::{
-    Arg, ArgRole, Binary, BufferRef, Call, Check, Constant, DType, Expr, Kernel, LoopKind, Module, Plan, Space, Step,
-    Stmt, Ty,
+    Arg, ArgRole, Binary, BufferRef, Call, Check, Constant, DType, Expr, Kernel, LoopKind, Module, Plan,
+    Space, Step, Stmt, Ty,
 };
 use llvm::{OptLevel, compile};
 use shape::{Dim, Symbol};
@@ -24,11 +24,8 @@ fn two_steps() -> Module {
         let out = kernel.buffer("out", DType::F32, vec![n.clone()], Space::Output);
         kernel.grid = blocks.clone();
         let start = Expr::var(kernel.block).mul(Expr::int(16));
-        let lanes = Expr::binary(
-            Binary::Lt,
-            Expr::ramp(start.clone(), 1, 16),
-            Expr::splat(Expr::dim(&n), 16),
-        );
+        let lanes =
+            Expr::binary(Binary::Lt, Expr::ramp(start.clone(), 1, 16), Expr::splat(Expr::dim(&n), 16));
         let read = |buffer| Expr::Load {
             buffer,
             index: vec![start.clone()],
@@ -60,8 +57,14 @@ fn two_steps() -> Module {
         steps: vec![
             Step::Require { value: n.clone(), at_least: Dim::from(2), check: 0 },
             Step::RequireEq { a: n.modulo(&Dim::from(2)), b: Dim::from(0), check: 1 },
-            call(first, vec![BufferRef::Arg(0), BufferRef::Constant(constant), BufferRef::Arg(0), temporary()]),
-            call(second, vec![temporary(), BufferRef::Constant(constant), BufferRef::Arg(0), BufferRef::Result(0)]),
+            call(
+                first,
+                vec![BufferRef::Arg(0), BufferRef::Constant(constant), BufferRef::Arg(0), temporary()],
+            ),
+            call(
+                second,
+                vec![temporary(), BufferRef::Constant(constant), BufferRef::Arg(0), BufferRef::Result(0)],
+            ),
         ],
         checks: vec![
             Check { message: "n >= 2".into(), place: String::new() },
@@ -231,9 +234,17 @@ fn what_only_gpus_have_is_refused() {
     let mut kernel = Kernel::new("open");
     let i = kernel.var("i", Ty::INDEX);
     let output = kernel.buffer("out", DType::I64, vec![Dim::from(1)], Space::Output);
-    let body = vec![Stmt::Store { buffer: output, index: vec![Expr::int(0)], value: Expr::var(i), mask: None }];
+    let body =
+        vec![Stmt::Store { buffer: output, index: vec![Expr::int(0)], value: Expr::var(i), mask: None }];
     kernel.body = vec![
-        Stmt::For { var: i, from: Expr::int(0), to: Expr::int(1), step: 1, kind: LoopKind::Serial, body: body.clone() },
+        Stmt::For {
+            var: i,
+            from: Expr::int(0),
+            to: Expr::int(1),
+            step: 1,
+            kind: LoopKind::Serial,
+            body: body.clone(),
+        },
         body[0].clone(),
     ];
     let fault = compile(&single(kernel, &[]), &options(OptLevel::O0)).unwrap_err();

@@ -41,13 +41,27 @@ fn unknown_targets_are_errors() {
 #[test]
 fn no_library_is_called_for_single_precision() {
     let ops = [
-        Unary::Exp, Unary::Expm1, Unary::Log, Unary::Log1p, Unary::Tanh, Unary::Erf, Unary::Asin, Unary::Acos, Unary::Atan,
-        Unary::Sinh, Unary::Cosh, Unary::Sqrt, Unary::Floor, Unary::Ceil, Unary::Round,
+        Unary::Exp,
+        Unary::Expm1,
+        Unary::Log,
+        Unary::Log1p,
+        Unary::Tanh,
+        Unary::Erf,
+        Unary::Asin,
+        Unary::Acos,
+        Unary::Atan,
+        Unary::Sinh,
+        Unary::Cosh,
+        Unary::Sqrt,
+        Unary::Floor,
+        Unary::Ceil,
+        Unary::Round,
     ];
     for op in ops {
         let module = map(&[DType::F32], DType::F32, 16, |x| Expr::unary(op, x[0].clone()));
         let text = assembly(&module, &options_for("x86-64-v3")).unwrap();
-        let calls: Vec<&str> = text.lines().filter(|line| line.contains("callq") && line.contains("@PLT")).collect();
+        let calls: Vec<&str> =
+            text.lines().filter(|line| line.contains("callq") && line.contains("@PLT")).collect();
         assert!(calls.is_empty(), "{op:?} calls {calls:?}");
     }
     let text = llvm_ir(&exp(), &options_for("x86-64-v3")).unwrap();
@@ -68,7 +82,8 @@ fn portable_code_runs_here() {
     let plan = &module.plans[0];
     let old = llvm::Jit::load(&compile(&module, &options_for("x86-64-v2")).unwrap()).unwrap();
     let (_, portable) = call(&old, plan, &[1 << 16], std::slice::from_ref(&bytes), None);
-    let (_, native) = call(&load(&module, OptLevel::O3), plan, &[1 << 16], std::slice::from_ref(&bytes), None);
+    let (_, native) =
+        call(&load(&module, OptLevel::O3), plan, &[1 << 16], std::slice::from_ref(&bytes), None);
     for ((bits, a), b) in
         (0..=u16::MAX).zip(decode(DType::F16, &portable[0])).zip(decode(DType::F16, &native[0]))
     {

@@ -6,8 +6,7 @@ use crate::ir::Value;
 use llvm_sys::LLVMRealPredicate::*;
 
 /// R, relative error of ln(1 + f) 2⁻³² and 2⁻⁶¹.
-const R_SINGLE: &[f64] =
-    &[0.6666666865348816, 0.4000012278556824, 0.28550779819488525, 0.23331613838672638];
+const R_SINGLE: &[f64] = &[0.6666666865348816, 0.4000012278556824, 0.28550779819488525, 0.23331613838672638];
 const R_DOUBLE: &[f64] = &[
     0.6666666666666666,
     0.40000000000000885,
@@ -56,7 +55,7 @@ impl Math<'_> {
         let distance = ir.sub(self.bits(scaled), self.i(root_half));
         let k = ir.ashr(distance, self.i(bits));
         let mantissa = ir.sub(self.bits(scaled), ir.shl(k, self.i(bits)));
-        let f = self.sub(self.from_bits(mantissa), self.c(1.0));
+        let f = self.sub(self.float_of_bits(mantissa), self.c(1.0));
         let shift = self.select(denormal, self.c(bits as f64), self.c(0.0));
         Split { k: self.sub(ir.sitofp(k, self.float), shift), f }
     }
