@@ -51,6 +51,7 @@ pub fn vmap_function(
     if let Some(known) = derived::find(module, &function.name, &function.params) {
         return Ok(known);
     }
+    let drawing = drawing_functions(module);
     let mut values: Vec<(NodeId, bool)> = Vec::with_capacity(source.nodes.len());
     for (id, node) in source.nodes.iter() {
         let inputs: Vec<NodeId> = node.inputs.iter().map(|input| values[input.index()].0).collect();
@@ -63,7 +64,7 @@ pub fn vmap_function(
                 span: node.span,
             })
         };
-        let varies = has_axis.contains(&true) || draws(module, &node.op);
+        let varies = has_axis.contains(&true) || draws(&drawing, &node.op);
         if varies
             && !has_axis.contains(&true)
             && let Some(callee) = node.op.callee()
@@ -115,10 +116,20 @@ pub fn vmap_function(
     Ok(derived::add(module, function))
 }
 
+/// Which functions draw random numbers, themselves or by what they call. Callees come first.
+fn drawing_functions(module: &Module) -> Vec<bool> {
+    let mut drawing: Vec<bool> = Vec::with_capacity(module.functions.len());
+    for function in module.functions.values() {
+        let any = function.nodes.values().iter().any(|node| draws(&drawing, &node.op));
+        drawing.push(any);
+    }
+    drawing
+}
+
 /// A draw differs from lane to lane even though its seed does not.
-fn draws(module: &Module, op: &Op) -> bool {
+fn draws(drawing: &[bool], op: &Op) -> bool {
     match op.callee() {
-        Some(callee) => module.functions[callee].nodes.values().iter().any(|node| draws(module, &node.op)),
+        Some(callee) => drawing.get(callee.index()) == Some(&true),
         None => matches!(op, Op::Random(_)),
     }
 }

@@ -29,9 +29,13 @@ impl From<Diagnostic> for Failure {
     }
 }
 
-impl From<passes::PassBug> for Failure {
-    fn from(bug: passes::PassBug) -> Failure {
-        Failure::bug(bug.to_string(), bug.before)
+impl From<passes::PassError> for Failure {
+    fn from(error: passes::PassError) -> Failure {
+        let text = error.to_string();
+        match error {
+            passes::PassError::Bug(bug) => Failure::bug(text, bug.before),
+            passes::PassError::TooLarge { .. } => Diagnostic::error("E0420", text).into(),
+        }
     }
 }
 

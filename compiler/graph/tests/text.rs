@@ -101,3 +101,45 @@ fn faults_are_told_with_their_place() {
         assert_eq!((error.line, error.column), place, "{error} for\n{text}");
     }
 }
+
+/// Text that was damaged anywhere is either read or refused, and what was read can be verified and printed.
+#[test]
+fn damaged_text_is_never_a_panic() {
+    let text = ALL_OPERATORS.as_bytes();
+    let pieces: [&[u8]; 14] = [
+        b"",
+        b"-",
+        b"9",
+        b"99999999999999999999",
+        b"[]",
+        b"(",
+        b")",
+        b",",
+        b"%0",
+        b"\"",
+        b"div(n, 0)",
+        b"n*n",
+        b" ",
+        b"#7",
+    ];
+    let mut state = 1u64;
+    let mut below = |bound: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % bound
+    };
+    let mut read = 0;
+    for _ in 0..20_000 {
+        let start = below(text.len());
+        let end = (start + below(4)).min(text.len());
+        let piece = pieces[below(pieces.len())];
+        let damaged = [&text[..start], piece, &text[end..]].concat();
+        if let Ok(module) = parse(&String::from_utf8_lossy(&damaged)) {
+            read += 1;
+            if verify(&module).is_ok() {
+                let printed = print(&module);
+                assert_eq!(print(&parse(&printed).unwrap()), printed);
+            }
+        }
+    }
+    assert!(read > 100, "only {read} texts were read");
+}

@@ -16,4 +16,4 @@ mod rebuild;
 pub mod simplify;
 
 pub use pass::{Changed, Pass, PassCx};
-pub use pipeline::{Observer, Options, PassBug, run_pipeline};
+pub use pipeline::{Observer, Options, PassBug, PassError, run_pipeline};

@@ -64,13 +64,63 @@ pub struct PassBug {
     pub before: String,
 }
 
+/// Why a pipeline stopped.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PassError {
+    Bug(PassBug),
+    /// With all calls in place the function would have more operations than [`MAX_OPERATIONS`].
+    TooLarge {
+        function: String,
+        operations: usize,
+    },
+}
+
 impl fmt::Display for PassBug {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "internal: pass `{}`: {}", self.pass, self.message)
     }
 }
 
+impl fmt::Display for PassError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PassError::Bug(bug) => bug.fmt(f),
+            PassError::TooLarge { function, operations } => {
+                write!(f, "`{function}` is made of {operations} operations, the limit is {MAX_OPERATIONS}")
+            }
+        }
+    }
+}
+
 impl std::error::Error for PassBug {}
+impl std::error::Error for PassError {}
+
+impl From<PassBug> for PassError {
+    fn from(bug: PassBug) -> PassError {
+        PassError::Bug(bug)
+    }
+}
+
+/// More operations in one entry point than this are refused instead of filling the memory.
+pub const MAX_OPERATIONS: usize = 1 << 20;
+
+/// Functions that call each other can describe more operations than anything can hold: each of 40 calls the one before
+/// it twice. Callees come first, so one walk counts them all.
+fn check_size(module: &Module, entries: &[FuncId]) -> Result<(), PassError> {
+    let mut sizes: Vec<usize> = Vec::with_capacity(module.functions.len());
+    for function in module.functions.values() {
+        let called = function.nodes.values().iter().filter_map(|node| sizes.get(node.op.callee()?.index()));
+        let total = called.fold(function.nodes.len(), |total, size| total.saturating_add(*size));
+        sizes.push(total);
+    }
+    for entry in entries {
+        let operations = sizes[entry.index()];
+        if operations > MAX_OPERATIONS {
+            return Err(PassError::TooLarge { function: module.functions[*entry].name.clone(), operations });
+        }
+    }
+    Ok(())
+}
 
 pub fn find(name: &str) -> Option<&'static Pass> {
     PASSES.iter().find(|pass| pass.name == name)
@@ -81,12 +131,13 @@ pub fn run_pipeline(
     entries: &[FuncId],
     passes: &[Pass],
     options: Options<'_>,
-) -> Result<(), PassBug> {
+) -> Result<(), PassError> {
     let Options { float, strict, verify: verifies, keep_composites, mut observer } = options;
     let cx = PassCx { entries, float, strict, keep_composites: &keep_composites };
     if verifies {
         verify(module).map_err(|message| PassBug { pass: "(none)", message, before: print(module) })?;
     }
+    check_size(module, entries)?;
     for pass in passes {
         if let Some(observer) = &mut observer {
             observer.before(pass, module);

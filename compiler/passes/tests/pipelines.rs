@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
 use graph::{Function, Module, NodeId, Op, Role, parse::parse, print::print};
-use passes::{Changed, Observer, Options, Pass, pipeline, run_pipeline};
+use passes::{Changed, Observer, Options, Pass, PassError, pipeline, run_pipeline};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Two layers, a composite and a cost.
@@ -122,6 +122,27 @@ fn a_bad_pass_is_named() {
     };
     let (mut module, entry) = trained();
     let before = print(&module);
-    let bug = run_pipeline(&mut module, &[entry], &[pass], Options::new(kernel::DType::F32)).unwrap_err();
-    assert_eq!((bug.pass, bug.before), ("breaks", before));
+    match run_pipeline(&mut module, &[entry], &[pass], Options::new(kernel::DType::F32)) {
+        Err(PassError::Bug(bug)) => assert_eq!((bug.pass, bug.before), ("breaks", before)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn calls_that_double_again_and_again_are_refused() {
+    let mut text = String::from("fn @f0 (%0: x: f32[1] input) -> (y: output) {\n  return %0\n}\n");
+    for n in 1..60 {
+        let callee = n - 1;
+        text += &format!(
+            "fn @f{n} (%0: x: f32[1] input) -> (y: output) {{\n  %1: f32[1] = call @f{callee} %0\n  %2: f32[1] = get index=0 %1\n  %3: f32[1] = call @f{callee} %2\n  %4: f32[1] = get index=0 %3\n  return %4\n}}\n"
+        );
+    }
+    let mut module = parse(&text).unwrap();
+    let small = module.find("f8").unwrap();
+    run_pipeline(&mut module, &[small], pipeline::COMPILED, Options::new(kernel::DType::F32)).unwrap();
+    let large = module.find("f59").unwrap();
+    match run_pipeline(&mut module, &[large], pipeline::COMPILED, Options::new(kernel::DType::F32)) {
+        Err(PassError::TooLarge { function, .. }) => assert_eq!(function, "f59"),
+        other => panic!("{other:?}"),
+    }
 }
