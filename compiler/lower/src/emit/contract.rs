@@ -5,7 +5,7 @@
 //! for each part of the summed range: pack the vector operand's panel; for each tile of rows: sums in registers.
 //! Then what follows from the sums, row by row, in vectors.
 
-use super::{Axis, Rows, name, nest::VectorLoop, operations};
+use super::{Axis, Rows, name, nest::VectorLoop};
 use crate::{
     Unsupported,
     compose::Composer,
@@ -45,7 +45,7 @@ struct Shape {
     shared: Vec<usize>,
     /// Summed indices, in groups that both operands walk as one.
     sums: Vec<Vec<usize>>,
-    /// The group that is cut into parts, and how long a part is.
+    /// The group that is cut into parts, and how long a part is; groups before it are walked one by one.
     part: Option<(usize, i64)>,
     schedule: Schedule,
     dtype: DType,
@@ -94,7 +94,6 @@ impl Shape {
         }
         let outer = contract.out.iter().filter(wide).filter(|index| !columns.contains(index));
         let (rows, shared): (Vec<usize>, Vec<usize>) = outer.partition(|index| only(1 - vector, **index));
-        // A dynamic inner axis cannot be split off by constant runs.
         let mut sums: Vec<Vec<usize>> = Vec::new();
         for index in contract.reduced().into_iter().filter(|index| !extent(*index).is_const(1)) {
             let walks_on = |outer: usize| {
@@ -130,32 +129,32 @@ impl Shape {
             operand,
         };
         let schedule = cpu::contract(&problem)?;
-        let part = if operand == Operand::InPlace { None } else { part_of(&sums, schedule.kc, &product)? };
+        // What is dynamic goes first: it is walked around panels of constant size.
+        sums.sort_by_key(|group| product(group).as_const().is_some());
+        let part = if operand == Operand::InPlace { None } else { part_of(&sums, schedule.kc, &product) };
         Some(Shape { vector, rows, columns, shared, sums, part, schedule, dtype })
     }
 }
 
-/// Which group of summed indices to cut so that a panel holds a part: none, or its position and a part's length.
-#[allow(clippy::option_option, reason = "the outer says whether panels are possible at all")]
-fn part_of(sums: &[Vec<usize>], kc: i64, product: &dyn Fn(&[usize]) -> Dim) -> Option<Option<(usize, i64)>> {
+/// Which group of summed indices to cut so that a panel holds a part of it and all groups after it; groups before it
+/// are walked one by one, around the panels. `None` where a panel holds the whole range.
+fn part_of(sums: &[Vec<usize>], kc: i64, product: &dyn Fn(&[usize]) -> Dim) -> Option<(usize, i64)> {
     let lengths: Vec<Option<i64>> = sums.iter().map(|group| product(group).as_const()).collect();
-    let whole: Option<i64> = lengths.iter().copied().product();
-    if whole.is_some_and(|length| length <= kc) {
-        return Some(None);
-    }
-    let rest = |position: usize| -> Option<i64> {
-        lengths.iter().enumerate().filter(|(other, _)| *other != position).map(|(_, length)| *length).product()
-    };
-    let cut = (0..sums.len()).find(|position| rest(*position).is_some_and(|rest| rest <= kc))?;
-    let most = (kc / rest(cut)?.max(1)).max(1);
-    let length = match lengths[cut] {
-        Some(length) => {
-            let parts = (length + most - 1) / most;
-            (length + parts - 1) / parts
+    let mut inner = 1i64;
+    for (position, length) in lengths.iter().enumerate().rev() {
+        match length.map(|length| length.max(1).saturating_mul(inner)) {
+            Some(whole) if whole <= kc => inner = whole,
+            _ => {
+                let most = (kc / inner).max(1);
+                let part = length.map_or(most, |length| {
+                    let parts = (length + most - 1) / most;
+                    (length + parts - 1) / parts
+                });
+                return Some((position, part));
+            }
         }
-        None => most,
-    };
-    Some(Some((cut, length)))
+    }
+    None
 }
 
 /// The buffer and place that a value is loaded from, where it is nothing but a load.
@@ -181,6 +180,8 @@ struct Tiles<'a, 'b> {
     row: VarId,
     column: VarId,
     sums: Vec<Axis>,
+    /// So many groups of sums are walked around the panels.
+    around: usize,
     shared: Vec<Axis>,
     rows_total: Dim,
     columns_total: Dim,
@@ -252,7 +253,7 @@ impl<'a, 'b> Tiles<'a, 'b> {
             shared.push(Axis { var, extent });
         }
         let hero = groups.groups[index].heroes[0];
-        Tiles { c, contract, index, hero, shape, row, column, sums, shared, rows_total, columns_total, values }
+        Tiles { c, contract, index, hero, shape, row, column, sums, around: 0, shared, rows_total, columns_total, values }
     }
 
     /// Where an operand is read: the part that the summed indices give, and the rest.
@@ -294,7 +295,7 @@ impl<'a, 'b> Tiles<'a, 'b> {
         }
         let first_column = panel_value.mul(Expr::int(nr));
 
-        let outputs = self.outputs()?;
+        let outputs = self.outputs();
         let kept_rows = if parts.is_some() { self.block_rows() } else { mr };
         let sums_buffer = self.c.body.kernel.buffer(
             "sums",
@@ -314,7 +315,9 @@ impl<'a, 'b> Tiles<'a, 'b> {
         if let Some((cut, length)) = parts {
             let end = Expr::Var(part_var).add(Expr::int(length));
             ranges[cut] = (Expr::Var(part_var), min(end, Expr::dim(&self.sums[cut].extent)));
+            ranges.drain(..cut);
         }
+        self.around = parts.map_or(0, |(cut, _)| cut);
         let mut pass = Vec::new();
         if let Some(buffer) = panel_buffer {
             pass.extend(self.pack(buffer, &columns, &first_column, &ranges));
@@ -327,7 +330,10 @@ impl<'a, 'b> Tiles<'a, 'b> {
         if let Some((cut, length)) = parts {
             body.extend(self.clear(sums_buffer, &rows_from, &rows_to));
             let extent = Expr::dim(&self.sums[cut].extent);
-            body.push(serial(part_var, Expr::int(0), extent, length, pass));
+            let parts = serial(part_var, Expr::int(0), extent, length, pass);
+            body.push(self.sums[..cut].iter().rev().fold(parts, |inside, axis| {
+                serial(axis.var, Expr::int(0), Expr::dim(&axis.extent), 1, vec![inside])
+            }));
             let row = Expr::Var(self.row);
             let stored = row.sub(rows_from.clone());
             let lines = self.finish_row(sums_buffer, stored, &first_column, outputs);
@@ -360,6 +366,7 @@ impl<'a, 'b> Tiles<'a, 'b> {
     /// Rows of a panel: the summed range, or the longest part of it.
     fn panel_rows(&self) -> i64 {
         let lengths = self.sums.iter().enumerate().map(|(position, axis)| match self.shape.part {
+            Some((cut, _)) if position < cut => 1,
             Some((cut, length)) if cut == position => length,
             _ => axis.extent.as_const().unwrap_or(1).max(1),
         });
@@ -369,7 +376,7 @@ impl<'a, 'b> Tiles<'a, 'b> {
     /// The row of the panel that the present summed indices have.
     fn panel_row(&self, ranges: &[(Expr, Expr)]) -> Expr {
         let mut row = Expr::int(0);
-        for (axis, (from, _)) in self.sums.iter().zip(ranges) {
+        for (axis, (from, _)) in self.sums[self.around..].iter().zip(ranges) {
             let extent = match axis.extent.as_const() {
                 Some(extent) if from.as_int() == Some(0) => extent,
                 _ => self.shape.part.map_or(1, |(_, length)| length),
@@ -382,9 +389,10 @@ impl<'a, 'b> Tiles<'a, 'b> {
     /// Loops over the summed indices; the innermost, where long, four steps at a time.
     fn sum_loops(&mut self, ranges: &[(Expr, Expr)], body: Vec<Stmt>, unroll: bool) -> Vec<Stmt> {
         let mut body = body;
-        for (position, (axis, (from, to))) in self.sums.clone().iter().zip(ranges).enumerate().rev() {
+        let within_panel = self.sums[self.around..].to_vec();
+        for (position, (axis, (from, to))) in within_panel.iter().zip(ranges).enumerate().rev() {
             let constant = axis.extent.as_const().filter(|_| from.as_int() == Some(0));
-            let innermost = position + 1 == self.sums.len();
+            let innermost = position + 1 == within_panel.len();
             body = match constant {
                 Some(extent) if innermost && unroll && extent <= 8 => {
                     let (from, to) = (from.clone(), to.clone());
@@ -636,8 +644,8 @@ impl<'a, 'b> Tiles<'a, 'b> {
     }
 
     /// What follows from one row's sums: the group's members and stores, for one element.
-    fn outputs(&mut self) -> Result<Outputs, Unsupported> {
-        let (analysis, groups) = (self.c.analysis, self.c.groups);
+    fn outputs(&mut self) -> Outputs {
+        let groups = self.c.groups;
         let group = &groups.groups[self.index];
         let out_index: Vec<Expr> = self.contract.out.iter().map(|index| self.values[*index].clone()).collect();
         let out_index: Vec<Expr> = out_index.iter().map(|i| self.c.ranges.simplify(i)).collect();
@@ -662,8 +670,7 @@ impl<'a, 'b> Tiles<'a, 'b> {
             }
             stores
         });
-        let _ = analysis;
-        Ok(Outputs { sum, body: lets.into_iter().chain(stores).collect() })
+        Outputs { sum, body: lets.into_iter().chain(stores).collect() }
     }
 
     /// The loop over one row's columns, reading sums from this line of their buffer.
@@ -676,7 +683,6 @@ impl<'a, 'b> Tiles<'a, 'b> {
         let to = min(first.clone().add(Expr::int(nr)), Expr::dim(&self.columns_total));
         let axis = Axis { var: self.column, extent: self.columns_total.clone() };
         let exact = self.columns_total.as_const().is_some_and(|columns| columns % nr == 0);
-        let _ = operations(&body);
         VectorLoop { axis: &axis, from: first.clone(), to, lanes: self.shape.schedule.lanes, exact }
             .emit(&mut self.c, body)
     }

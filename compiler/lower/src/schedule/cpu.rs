@@ -19,12 +19,12 @@ const WIDE: &[(u16, u16, f64)] =
 const NARROW: &[(u16, u16, f64)] = &[(4, 3, 1.0), (6, 2, 1.02), (3, 3, 1.05), (4, 2, 1.1), (12, 1, 1.3), (6, 1, 1.5)];
 
 /// A panel leaves room for the tile's sums beside it.
-const PANEL_BYTES: i64 = 80 << 10;
+const PANEL_BYTES: i64 = 64 << 10;
 /// Sums of one block between parts of a long range.
-const SUMS_BYTES: i64 = 40 << 10;
+const SUMS_BYTES: i64 = 60 << 10;
 /// Fewer rows than these do not pay for packing.
 const MIN_ROWS: i64 = 4;
-const BLOCK_ROWS: i64 = 144;
+const BLOCK_ROWS: i64 = 240;
 
 /// The tile, or `None` where the problem is too small for one.
 pub fn contract(problem: &Problem<'_>) -> Option<Contract> {

@@ -151,3 +151,18 @@ fn convolutions_forward_and_backward() {
         verify(&weights, &sizes);
     }
 }
+
+/// Weight gradients of large images: a dynamic batch around panels that hold only part of an image.
+#[test]
+fn sums_over_several_axes_are_cut_within() {
+    let [n, h] = ["n", "h"].map(Dim::symbol);
+    for height in [Dim::from(40i64), h] {
+        let case = Case {
+            extents: fixed(&[5, 2, 3, 3]).into_iter().chain([n.clone(), height, Dim::from(33i64)]).collect(),
+            out: vec![0, 1, 2, 3],
+            lhs: vec![at(4), at(0), at(5), at(6)],
+            rhs: vec![at(4), at(1), sliding(1, 5, 2), sliding(1, 6, 3)],
+        };
+        verify(&case, &[&[("n", 1), ("h", 3)], &[("n", 2), ("h", 11)]]);
+    }
+}
