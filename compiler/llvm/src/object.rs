@@ -50,8 +50,7 @@ pub(crate) enum Form {
 
 /// What kernels need: SSA out of stack places, common subexpressions, loop-invariant code out of loops. They come tiled,
 /// unrolled and vectorised already.
-const KERNEL_PASSES: &str =
-    "function(sroa,early-cse,simplifycfg,loop-mssa(licm),instcombine<no-verify-fixpoint>,early-cse,simplifycfg,dce)";
+const KERNEL_PASSES: &str = "function(sroa,early-cse,simplifycfg,loop-mssa(licm),instcombine<no-verify-fixpoint>,early-cse,simplifycfg,dce)";
 
 pub fn compile(module: &Module, options: &Options) -> Result<Object, Error> {
     Ok(Object { parts: Job::new(module, options, Form::Object).run()? })

@@ -17,5 +17,7 @@ mod math;
 mod memory;
 #[path = "all/plans.rs"]
 mod plans;
+#[path = "all/speed.rs"]
+mod speed;
 #[path = "all/targets.rs"]
 mod targets;

@@ -212,6 +212,27 @@ fn every_form_of_artifact_serves_a_host() {
     }
 }
 
+/// The support unit under the compiler's sanitizers, where it has them, with the same host.
+#[test]
+fn sanitizers_find_nothing() {
+    let folder = built();
+    std::fs::write(folder.path().join("empty.c"), "int main(void) { return 0; }").unwrap();
+    let sanitize = "-fsanitize=address,undefined";
+    let probe =
+        Command::new("cc").current_dir(folder.path()).args([sanitize, "empty.c", "-o", "empty"]).output();
+    if !probe.is_ok_and(|output| output.status.success()) {
+        return;
+    }
+    for (name, text) in abi::SUPPORT_SOURCES {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    // The archive's own copy of the unit is not needed then, so the linker leaves it out.
+    let flags = ["-g", "-O1", sanitize, "-fno-sanitize-recover=all", "-pthread"];
+    let files = ["host.c", "support.c", "libtiny.a", "-lm", "-o", "sanitized"];
+    cc(folder.path(), &[&STRICT[..1], &flags[..], &files[..]].concat());
+    execute(folder.path(), "sanitized");
+}
+
 #[test]
 fn artifacts_are_the_same_twice() {
     let module = tiny();
@@ -254,9 +275,9 @@ fn embedded_weights_are_there_from_the_start() {
     // SAFETY: the signatures that the header declares.
     let (create, run, destroy): (Create, Run, Destroy) = unsafe {
         (
-            std::mem::transmute(jit.lookup("tiny_create").unwrap()),
-            std::mem::transmute(jit.lookup("tiny_run").unwrap()),
-            std::mem::transmute(jit.lookup("tiny_destroy").unwrap()),
+            std::mem::transmute::<*const (), Create>(jit.lookup("tiny_create").unwrap()),
+            std::mem::transmute::<*const (), Run>(jit.lookup("tiny_run").unwrap()),
+            std::mem::transmute::<*const (), Destroy>(jit.lookup("tiny_destroy").unwrap()),
         )
     };
     let mut model = std::ptr::null_mut();

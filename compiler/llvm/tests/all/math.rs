@@ -106,9 +106,12 @@ fn erf(x: f64) -> f64 {
     sum * std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp()
 }
 
+/// Operator, bound, exact function, and the interval where it is sampled densely.
+type Function = (Unary, f64, fn(f64) -> f64, f32, f32);
+
 #[test]
 fn singles() {
-    let functions: &[(Unary, f64, fn(f64) -> f64, f32, f32)] = &[
+    let functions: &[Function] = &[
         (Unary::Exp, 2.0, f64::exp, -104.0, 90.0),
         (Unary::Expm1, 3.0, f64::exp_m1, -3.0, 3.0),
         (Unary::Log, 2.0, f64::ln, 0.0, 4.0),
