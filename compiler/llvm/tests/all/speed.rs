@@ -102,3 +102,27 @@ fn measure() {
         println!("{:.1} GFLOP/s", 2.0 * 6.0 * 64.0 * 256.0 * repeat as f64 / seconds / 1e9);
     }
 }
+
+/// Prints nanoseconds an element of the functions that networks spend their time in.
+#[test]
+#[ignore = "a measurement"]
+fn measure_functions() {
+    use kernel::Unary;
+    let values: Vec<f32> = (0..16384).map(|i| (i % 1000) as f32 * 0.008 - 4.0).collect();
+    for op in [Unary::Exp, Unary::Log, Unary::Tanh, Unary::Erf, Unary::Sin, Unary::Sqrt] {
+        let module = map(&[DType::F32], DType::F32, 16, |x| Expr::unary(op, x[0].clone()));
+        let jit = load(&module, OptLevel::O3);
+        let mut args = [Aligned::new(&f32_bytes(&values)), Aligned::room(4 * values.len())];
+        let addresses = args.each_mut().map(Aligned::address);
+        // SAFETY: the signature that compiled code has.
+        let entry: EntryFn = unsafe { std::mem::transmute(jit.lookup("test_entry").unwrap()) };
+        let dims = [values.len() as i64];
+        let start = std::time::Instant::now();
+        let rounds = 2000;
+        for _ in 0..rounds {
+            entry(addresses.as_ptr(), dims.as_ptr(), std::ptr::null_mut(), None, std::ptr::null_mut());
+        }
+        let seconds = start.elapsed().as_secs_f64();
+        println!("{op:?}: {:.3} ns an element", seconds * 1e9 / f64::from(rounds) / values.len() as f64);
+    }
+}
