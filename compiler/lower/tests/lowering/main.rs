@@ -4,4 +4,5 @@ mod compare;
 mod contractions;
 mod network;
 mod programs;
+mod random;
 mod samples;
