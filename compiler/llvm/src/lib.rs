@@ -19,4 +19,4 @@ pub use artifact::artifact;
 pub use error::Error;
 pub use jit::Jit;
 pub use object::{Object, OptLevel, Options, Part, assembly, compile, llvm_ir};
-pub use target::Target;
+pub use target::{Target, version};

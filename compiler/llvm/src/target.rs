@@ -249,3 +249,11 @@ pub(crate) fn initialize() {
         LlvmTarget::initialize_aarch64(&config);
     });
 }
+
+/// The version of LLVM inside this program.
+pub fn version() -> String {
+    let (mut major, mut minor, mut patch) = (0, 0, 0);
+    // SAFETY: the three addresses are valid for the call.
+    unsafe { llvm_sys::core::LLVMGetVersion(&mut major, &mut minor, &mut patch) };
+    format!("{major}.{minor}.{patch}")
+}
