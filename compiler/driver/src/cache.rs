@@ -24,10 +24,22 @@ impl Cache for NoCache {
 }
 
 /// The key of a kernel module compiled with these options: every constant and every formula counts.
-pub(crate) fn key(module: &kernel::Module, options: &llvm::Options) -> String {
+pub(crate) fn key(
+    module: &kernel::Module,
+    manifest: &abi::Manifest,
+    interface: Option<Option<&[u8]>>,
+    options: &llvm::Options,
+) -> String {
     let mut hash = TextHash { fnv: Fnv64::new(), sip: DefaultHasher::new() };
     // Writing to a hash does not fail.
     let _ = write!(hash, "{} {:?} {:?} {module:?}", crate::VERSION, options.target, options.opt_level);
+    let _ = match interface {
+        None => write!(hash, " bare"),
+        Some(weights) => {
+            let weights = Fnv64::new().bytes(weights.unwrap_or_default()).finish();
+            write!(hash, " interface {weights:016x} {manifest:?}")
+        }
+    };
     format!("{:016x}{:016x}", hash.fnv.finish(), hash.sip.finish())
 }
 

@@ -1,6 +1,6 @@
 //! From entry points to machine code, in one readable line of stages.
 
-use crate::{Cache, Failure, Session, Style, Trace, cache, manifest, snake_case};
+use crate::{Cache, Failure, Session, Style, Trace, cache, manifest};
 use graph::{FuncId, Module};
 use llvm::{Jit, Object};
 use sema::Built;
@@ -56,7 +56,7 @@ impl Session {
         trace: &mut Trace,
     ) -> Result<kernel::Module, Failure> {
         let module = self.optimize(built, entries, trace)?;
-        self.lower_module(&module, &snake_case(&built.name), entries, trace)
+        self.lower_module(&module, &abi::c_prefix(&built.name), entries, trace)
     }
 
     pub(crate) fn lower_module(
@@ -93,7 +93,21 @@ impl Session {
         trace: &mut Trace,
     ) -> Result<Compiled, Failure> {
         let kernels = self.lower(built, entries, trace)?;
-        self.assemble(&built.name, kernels, entries, cache, trace)
+        self.assemble(built, kernels, entries, None, cache, trace)
+    }
+
+    /// As [`Session::compile`], with the C interface and the support unit behind it. `weights` is a safetensors file to
+    /// carry along.
+    pub fn artifact(
+        &self,
+        built: &Built,
+        entries: &[(&'static str, FuncId)],
+        weights: Option<&[u8]>,
+        cache: &dyn Cache,
+        trace: &mut Trace,
+    ) -> Result<Compiled, Failure> {
+        let kernels = self.lower(built, entries, trace)?;
+        self.assemble(built, kernels, entries, Some(weights), cache, trace)
     }
 
     /// Machine code of one function of a module, such as a test's; `name` becomes the manifest's model.
@@ -119,28 +133,35 @@ impl Session {
         self.compile(&built, &entries, cache, trace)
     }
 
+    /// `interface` asks for the C interface, with or without weights inside.
     fn assemble(
         &self,
-        model: &str,
+        built: &Built,
         kernels: kernel::Module,
         entries: &[(&'static str, FuncId)],
+        interface: Option<Option<&[u8]>>,
         cache: &dyn Cache,
         trace: &mut Trace,
     ) -> Result<Compiled, Failure> {
+        let names: Vec<&str> = entries.iter().map(|(name, _)| host_name(name)).collect();
+        let manifest = manifest(&built.name, &names, &kernels.plans);
         let options = self.llvm_options();
-        let key = trace.time("hash", || cache::key(&kernels, &options));
+        let key = trace.time("hash", || cache::key(&kernels, &manifest, interface, &options));
         let known = cache.load(&key).and_then(|bytes| cache::unpack(&bytes));
         trace.cached = known.is_some();
         let object = match known {
             Some(object) => object,
             None => {
-                let object = trace.time("llvm", || llvm::compile(&kernels, &options))?;
+                let object = trace.time("llvm", || match interface {
+                    None => llvm::compile(&kernels, &options),
+                    Some(weights) => {
+                        llvm::artifact(&kernels, &manifest, &Session::prefix(built), weights, &options)
+                    }
+                })?;
                 cache.store(&key, &cache::pack(&object));
                 object
             }
         };
-        let names: Vec<&str> = entries.iter().map(|(name, _)| host_name(name)).collect();
-        let manifest = manifest(model, &names, &kernels.plans);
         Ok(Compiled { manifest, kernels, object })
     }
 

@@ -23,7 +23,7 @@ pub use cost::{Cost, cost};
 pub use failure::{Bug, Failure};
 pub use library::library;
 pub use listing::listing;
-pub use manifest::{manifest, snake_case};
+pub use manifest::manifest;
 pub use options::{Options, Style};
 pub use session::{Files, NoFiles, Session};
 pub use stack::with_big_stack;
@@ -32,3 +32,8 @@ pub use trace::Trace;
 
 /// The version of the compiler, part of every cache key and checkpoint.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Names of all passes, for `--dump-after`.
+pub fn pass_names() -> Vec<&'static str> {
+    passes::pipeline::PASSES.iter().map(|pass| pass.name).collect()
+}

@@ -9,25 +9,6 @@ pub fn manifest(model: &str, names: &[&str], plans: &[Plan]) -> Manifest {
     Manifest { version: MANIFEST_VERSION, model: model.into(), entries }
 }
 
-/// `FraudNet2` is `fraud_net2`: the prefix of every C name.
-pub fn snake_case(name: &str) -> String {
-    let mut text = String::new();
-    let mut previous = '_';
-    let letters: Vec<char> = name.chars().collect();
-    for (position, letter) in letters.iter().enumerate() {
-        let next_is_lower = letters.get(position + 1).is_some_and(char::is_ascii_lowercase);
-        let begins_word = letter.is_ascii_uppercase()
-            && previous != '_'
-            && (!previous.is_ascii_uppercase() || next_is_lower);
-        if begins_word {
-            text.push('_');
-        }
-        text.push(letter.to_ascii_lowercase());
-        previous = *letter;
-    }
-    text
-}
-
 fn entry(name: &str, plan: &Plan) -> Entry {
     let symbols: Vec<String> = plan.symbols.iter().map(|symbol| symbol.name().to_string()).collect();
     let bind = symbols.iter().map(|symbol| {
@@ -70,23 +51,5 @@ fn arg(arg: &Arg) -> ArgInfo {
         dtype: arg.dtype.name().into(),
         rank: arg.shape.len(),
         shape: arg.shape.iter().map(ToString::to_string).collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::snake_case;
-
-    #[test]
-    fn c_names() {
-        for (name, prefix) in [
-            ("Digits", "digits"),
-            ("FraudNet2", "fraud_net2"),
-            ("GPT", "gpt"),
-            ("MiniLM", "mini_lm"),
-            ("a_B", "a_b"),
-        ] {
-            assert_eq!(snake_case(name), prefix);
-        }
     }
 }

@@ -27,7 +27,7 @@ pub struct Session {
     pub(crate) main: ast::File,
     imports: Vec<(String, ast::File)>,
     syntax: Vec<Diagnostic>,
-    /// For a file of the library: its position, so that it is not its own library.
+    /// For a file of the library: its position.
     of_library: Option<usize>,
 }
 
@@ -147,14 +147,12 @@ impl Session {
     {
         with_big_stack(|| {
             let mut faults = Vec::new();
-            let files = library().files.iter().enumerate();
-            let std: Vec<&ast::File> = files
-                .filter(|(position, _)| Some(*position) != self.of_library)
-                .map(|(_, file)| file)
-                .collect();
+            let std: Vec<&ast::File> = library().files.iter().collect();
+            // A file of the library is the one that the library holds, so that it may use what only the library may.
+            let main = self.of_library.map_or(&self.main, |position| &library().files[position]);
             let imports: Vec<(String, &ast::File)> =
                 self.imports.iter().map(|(path, file)| (path.clone(), file)).collect();
-            let program = Program::new(&self.main, &imports, &std, &mut faults);
+            let program = Program::new(main, &imports, &std, &mut faults);
             let mut result = work(&program, &self.options.sema);
             result.precede(faults);
             result

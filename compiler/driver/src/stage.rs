@@ -1,6 +1,6 @@
 //! The text forms of every stage, for `--emit`.
 
-use crate::{Failure, Session, Trace, listing, snake_case};
+use crate::{Failure, Session, Trace, listing};
 use grammar::ast;
 use graph::print;
 use sema::Built;
@@ -116,6 +116,6 @@ impl Session {
 
     /// The prefix of a model's C names.
     pub fn prefix(built: &Built) -> String {
-        snake_case(&built.name)
+        abi::c_prefix(&built.name)
     }
 }

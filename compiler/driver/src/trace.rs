@@ -19,6 +19,10 @@ pub struct Trace {
 }
 
 impl Trace {
+    pub fn dumping(passes: impl IntoIterator<Item = String>) -> Trace {
+        Trace { dump_after: passes.into_iter().collect(), ..Trace::default() }
+    }
+
     pub(crate) fn time<T>(&mut self, what: &str, work: impl FnOnce() -> T) -> T {
         let began = Instant::now();
         let value = work();

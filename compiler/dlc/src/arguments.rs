@@ -1,0 +1,116 @@
+//! What can be typed. Each verb's own arguments stand in its file.
+
+use crate::verbs::{check, compile, doctor, eval, explain, fmt, grad, inspect, run, test, train};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+/// Compiles, trains and runs models written in the .model language.
+#[derive(Parser)]
+#[command(name = "dlc", version, max_term_width = 110, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub everywhere: Everywhere,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Subcommand)]
+pub enum Verb {
+    Check(check::Arguments),
+    Fmt(fmt::Arguments),
+    Explain(explain::Arguments),
+    Inspect(inspect::Arguments),
+    Compile(compile::Arguments),
+    Run(run::Arguments),
+    Grad(grad::Arguments),
+    Train(train::Arguments),
+    Eval(eval::Arguments),
+    Test(test::Arguments),
+    Doctor(doctor::Arguments),
+    #[command(external_subcommand)]
+    Other(Vec<String>),
+}
+
+/// Options of every verb.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Everywhere {
+    /// Which of several models in the file
+    #[arg(long, global = true, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Override a const, a model's configuration, or a key of its training (train.epochs=3)
+    #[arg(long, global = true, value_name = "NAME=VALUE", action = ArgAction::Append, value_parser = pair)]
+    pub set: Vec<(String, String)>,
+    /// Fix a dimension
+    #[arg(long, global = true, value_name = "DIM=N", action = ArgAction::Append, value_parser = size)]
+    pub bind: Vec<(String, i64)>,
+    /// What `float` is
+    #[arg(long, global = true, value_enum, default_value_t = Precision::F32)]
+    pub precision: Precision,
+    /// Where to run
+    #[arg(long, global = true, value_name = "DEVICE", default_value = "cpu")]
+    pub device: String,
+    /// Threads that run the model; 0 means all that this process may use
+    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    pub threads: usize,
+    /// Seed of initial weights, splits, orders and random draws
+    #[arg(long, global = true, value_name = "N")]
+    pub seed: Option<u64>,
+    /// How the graph is executed
+    #[arg(long, global = true, value_enum, default_value_t = Style::Compiled)]
+    pub style: Style,
+    /// Nothing is reordered beyond the source
+    #[arg(long, global = true)]
+    pub strict: bool,
+    /// When to colour
+    #[arg(long, global = true, value_enum, default_value_t = ColorChoice::Auto)]
+    pub color: ColorChoice,
+    /// No progress, no summaries
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    F32,
+    Bf16,
+    F16,
+    F64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Style {
+    /// Passes, fusion, planned memory
+    Compiled,
+    /// One kernel an operation, after the passes
+    Graph,
+    /// One kernel an operation, as written
+    Eager,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Machine output, or words.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TextOrJson {
+    Human,
+    Json,
+}
+
+/// `NAME=VALUE`
+pub fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.into(), value.into())),
+        _ => Err("this is written NAME=VALUE".into()),
+    }
+}
+
+fn size(text: &str) -> Result<(String, i64), String> {
+    let (name, value) = pair(text).map_err(|_| "this is written DIM=N".to_string())?;
+    let number = value.replace('_', "").parse::<i64>().ok().filter(|number| *number >= 0);
+    number.map(|number| (name, number)).ok_or_else(|| format!("`{value}` is not a size: sizes are whole numbers from 0"))
+}

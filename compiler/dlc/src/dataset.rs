@@ -1,0 +1,359 @@
+//! From the `train` item to what the runtime takes: its specification and its data.
+
+use crate::{cx::Cx, fault::Fault, parameters::folder_of};
+use base::Diagnostic;
+use data::{ArrayField, Columns, Csv, CsvField, Dataset, Distribution, SyntheticField};
+use driver::Session;
+use sema::{Built, Column, DrawSpec, FieldSource, FieldSpec, Source, TrainSpec};
+use serde_json::json;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+use tensor::{DType, Fnv64, Limits, Tensor};
+use train::{CheckpointPolicy, Every, Fit, Length, Metric, Spec};
+
+pub fn no_training(model: &str) -> Diagnostic {
+    Diagnostic::error("E0823", format!("the file does not say how `{model}` is trained"))
+        .help(format!("add `train {model} {{ … }}` with at least `data` and `loss`"))
+}
+
+/// The run that a `train` item describes.
+pub fn spec(cx: &Cx, session: &Session, built: &Built, train: &TrainSpec) -> Result<Spec, Fault> {
+    let count = |number: i64| u64::try_from(number).unwrap_or(0);
+    let length = match (train.steps, train.epochs) {
+        (Some(steps), _) => Length::Steps(count(steps)),
+        (None, epochs) => Length::Epochs(epochs.map_or(1, count)),
+    };
+    let direction = |direction: sema::Direction| match direction {
+        sema::Direction::Lower => train::Direction::Lower,
+        sema::Direction::Higher => train::Direction::Higher,
+    };
+    let metrics: Vec<Metric> = train
+        .metrics
+        .iter()
+        .map(|metric| Metric { name: metric.name.clone(), direction: direction(metric.direction) })
+        .collect();
+    let checkpoint = &train.checkpoint;
+    let every = match checkpoint.every_steps {
+        Some(steps) => Every::Steps(count(steps)),
+        None => Every::Epoch,
+    };
+    let mut dims = cx.dims();
+    if dims.is_empty() {
+        dims = exec::Dims::new();
+    }
+    let config = json!({
+        "model": built.name,
+        "source": session.source.name.as_ref(),
+        "batch": train.batch,
+        "epochs": train.epochs,
+        "steps": train.steps,
+        "seed": train.seed,
+        "split": train.split,
+        "metrics": metrics.iter().map(|metric| metric.name.as_str()).collect::<Vec<_>>(),
+        "set": session.options.sema.set,
+        "bind": session.options.sema.bind,
+        "precision": session.options.float.name(),
+        "style": session.options.style.name(),
+        "dlc": driver::VERSION,
+    });
+    Ok(Spec {
+        model: built.name.clone(),
+        batch: usize::try_from(train.batch).unwrap_or(0),
+        length,
+        seed: count(train.seed),
+        split: train.split.clone(),
+        metrics,
+        early_stop: train
+            .early_stop
+            .as_ref()
+            .map(|stop| train::EarlyStop { on: validation(&stop.on), patience: count(stop.patience) }),
+        checkpoint: CheckpointPolicy {
+            every,
+            keep: usize::try_from(checkpoint.keep).unwrap_or(1),
+            best: checkpoint.best.as_deref().map_or("val.loss".into(), validation),
+        },
+        eval_every: train.eval_every.map_or(Every::Epoch, |steps| Every::Steps(count(steps))),
+        log_every: count(train.log_every),
+        fits: fits(&built.fits),
+        dims,
+        config: format!("{config:#}\n"),
+        source_hash: format!("{:016x}", Fnv64::new().text(&session.source.text).finish()),
+        version: driver::VERSION.into(),
+    })
+}
+
+/// `loss` is short for `val.loss`.
+fn validation(on: &str) -> String {
+    if on.contains('.') { on.into() } else { format!("val.{on}") }
+}
+
+/// Layers of `standardize` in the order of the source: a later one may read what an earlier one gives.
+fn fits(names: &[String]) -> Vec<Fit> {
+    let fits = names.iter().enumerate().map(|(pass, name)| Fit {
+        name: name.clone(),
+        mean: format!("{name}.mean"),
+        std: format!("{name}.std"),
+        pass,
+    });
+    fits.collect()
+}
+
+/// Reads the data. `places` are the words of `--data`: a path for the whole source, or NAME=PATH for one field.
+pub fn read(
+    cx: &Cx,
+    session: &Session,
+    file: &Path,
+    train: &TrainSpec,
+    places: &[String],
+) -> Result<Dataset, Fault> {
+    let Some(source) = &train.source else {
+        return read_files(session, train, places);
+    };
+    let mut path = source.path.as_ref().map(|path| locate(file, path));
+    let mut replaced = Vec::new();
+    for place in places {
+        match place.split_once('=') {
+            Some((name, file)) if train.fields.iter().any(|field| field.name == name) => {
+                replaced.push((name.to_string(), PathBuf::from(file)));
+            }
+            Some((_, file)) => path = Some(file.into()),
+            None => path = Some(place.into()),
+        }
+    }
+    let limits = Limits::default();
+    let mut dataset = match (source.kind.as_str(), &path) {
+        ("csv", Some(path)) => Csv::new(csv_fields(session, train, source)?).read(path)?,
+        ("npz", Some(path)) => data::read_npz(path, &array_fields(session, train, source)?, &limits)?,
+        ("safetensors", Some(path)) => {
+            data::read_safetensors(path, &array_fields(session, train, source)?, &limits)?
+        }
+        ("npy", Some(path)) => {
+            let fields = array_fields(session, train, source)?;
+            let folder = path.clone();
+            let files: Vec<(PathBuf, ArrayField)> = fields
+                .into_iter()
+                .map(|field| if folder.is_dir() { (folder.join(&field.entry), field) } else { (folder.clone(), field) })
+                .collect();
+            let files: Vec<(&Path, ArrayField)> =
+                files.iter().map(|(path, field)| (path.as_path(), field.clone())).collect();
+            data::read_npy(&files, &limits)?
+        }
+        ("synthetic", _) => {
+            let rows = source.rows.and_then(|rows| usize::try_from(rows).ok()).unwrap_or(0);
+            let seed = cx.everywhere.seed.unwrap_or(u64::try_from(train.seed).unwrap_or(0));
+            data::synthetic(rows, &synthetic_fields(session, train, source)?, seed, &limits)?
+        }
+        (kind, _) => {
+            return Err(Diagnostic::error("E0501", format!("the data source `{kind}` is not supported yet")).into());
+        }
+    };
+    for (name, file) in replaced {
+        let field = field(session, train, &name)?;
+        let array = ArrayField { name: name.clone(), entry: name.clone(), dtype: field.0, row_shape: field.1 };
+        let other = data::read_npy(&[(&file, array)], &limits)?;
+        dataset.fields.extend(other.fields);
+    }
+    add_defaults(train, session, &mut dataset)?;
+    Ok(dataset)
+}
+
+/// Without a source in the model: every field from `--data`.
+fn read_files(session: &Session, train: &TrainSpec, places: &[String]) -> Result<Dataset, Fault> {
+    let limits = Limits::default();
+    let arrays = |skip_defaults: bool| -> Result<Vec<ArrayField>, Fault> {
+        let wanted = train.fields.iter().filter(|field| !(skip_defaults && field.default.is_some()));
+        let fields = wanted.map(|wanted| {
+            let (dtype, row_shape) = field(session, train, &wanted.name)?;
+            Ok(ArrayField { name: wanted.name.clone(), entry: wanted.name.clone(), dtype, row_shape })
+        });
+        fields.collect()
+    };
+    let mut dataset = match places {
+        [] => {
+            return Err(Diagnostic::error("E0824", "nothing says where the data are")
+                .label(train.span, "no `data` here")
+                .help("add `data = csv(…)`, or pass `--data file.npz` with an array for each field")
+                .into_told(session));
+        }
+        [place] if !place.contains('=') => {
+            let path = Path::new(place);
+            match path.extension().and_then(|extension| extension.to_str()) {
+                Some("npz") => data::read_npz(path, &arrays(true)?, &limits)?,
+                Some("safetensors") => data::read_safetensors(path, &arrays(true)?, &limits)?,
+                _ => {
+                    return Err(Diagnostic::error("E0824", format!("`{place}` is not a file of named arrays"))
+                        .help("without `data` in the model, give `--data file.npz`, or NAME=file.npy for each field")
+                        .into());
+                }
+            }
+        }
+        _ => {
+            let all = arrays(false)?;
+            let mut files = Vec::new();
+            for place in places {
+                let (name, path) = place.split_once('=').unwrap_or(("", place));
+                let Some(array) = all.iter().find(|array| array.name == name) else {
+                    let near = base::did_you_mean(name, all.iter().map(|array| array.name.as_str()));
+                    return Err(Diagnostic::error("E0824", format!("`--data {place}`: training reads no field `{name}`"))
+                        .maybe_help(near.map(|near| format!("did you mean `{near}`?")))
+                        .into());
+                };
+                files.push((Path::new(path), array.clone()));
+            }
+            data::read_npy(&files, &limits)?
+        }
+    };
+    add_defaults(train, session, &mut dataset)?;
+    Ok(dataset)
+}
+
+/// A path of the model: beside its file, else from the current folder.
+fn locate(file: &Path, path: &str) -> PathBuf {
+    let beside = folder_of(file).join(path);
+    if beside.exists() || !Path::new(path).exists() { beside } else { path.into() }
+}
+
+/// Dtype and shape of one row of a field; the shape is left open where a dimension is not known.
+fn field(session: &Session, train: &TrainSpec, name: &str) -> Result<(DType, Option<Vec<usize>>), Fault> {
+    let known = train.fields.iter().find(|field| field.name == name);
+    let Some(FieldSpec { ty, .. }) = known else {
+        // Read, and then ignored with a note: any dtype that holds numbers will do.
+        return Ok((DType::F64, None));
+    };
+    let dtype = dtype(session, ty)?;
+    let sizes: Option<Vec<usize>> = ty
+        .shape
+        .iter()
+        .skip(1)
+        .map(|dim| {
+            let bound = dim.as_symbol().and_then(|symbol| session.options.sema.bind.get(symbol.name()).copied());
+            usize::try_from(dim.as_const().or(bound)?).ok()
+        })
+        .collect();
+    Ok((dtype, sizes))
+}
+
+fn dtype(session: &Session, ty: &graph::Type) -> Result<DType, Fault> {
+    let name = ty.dtype.concrete(session.options.float).name();
+    DType::parse(name).ok_or_else(|| Diagnostic::error("E0812", format!("the dtype `{name}` is not known")).into())
+}
+
+fn column(column: &Column) -> data::Column {
+    match column {
+        Column::Index(index) => data::Column::Index(usize::try_from(*index).unwrap_or(usize::MAX)),
+        Column::Name(name) => data::Column::Name(name.clone()),
+    }
+}
+
+fn csv_fields(session: &Session, train: &TrainSpec, source: &Source) -> Result<Vec<CsvField>, Fault> {
+    let index = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
+    let mut fields = Vec::new();
+    for described in &source.fields {
+        let (name, columns) = match described {
+            FieldSource::Column { field, column: one } => (field, Columns::One(column(one))),
+            FieldSource::Columns { field, columns } => match columns.as_slice() {
+                // One name is still a vector, of length 1.
+                all => (field, Columns::Listed(all.iter().map(column).collect())),
+            },
+            FieldSource::Indices { field, from, to } => (field, Columns::Indices(index(*from)..index(*to))),
+            FieldSource::Names { field, from, to } => (field, Columns::Names(from.clone(), to.clone())),
+            FieldSource::Entry { .. } | FieldSource::Draw { .. } => continue,
+        };
+        let (dtype, row_shape) = field(session, train, name)?;
+        fields.push(CsvField { row_shape, ..CsvField::new(name.clone(), columns, dtype) });
+    }
+    Ok(fields)
+}
+
+/// Fields of a file of arrays: those named in the source, and any other that training reads, by its own name.
+fn array_fields(session: &Session, train: &TrainSpec, source: &Source) -> Result<Vec<ArrayField>, Fault> {
+    let mut entries: Vec<(String, String)> = Vec::new();
+    for described in &source.fields {
+        if let FieldSource::Entry { field, entry } = described {
+            entries.push((field.clone(), entry.clone()));
+        }
+    }
+    for wanted in &train.fields {
+        if wanted.default.is_none() && !entries.iter().any(|(field, _)| *field == wanted.name) {
+            entries.push((wanted.name.clone(), wanted.name.clone()));
+        }
+    }
+    let fields = entries.into_iter().map(|(name, entry)| {
+        let (dtype, row_shape) = field(session, train, &name)?;
+        Ok(ArrayField { name, entry, dtype, row_shape })
+    });
+    fields.collect()
+}
+
+fn synthetic_fields(session: &Session, train: &TrainSpec, source: &Source) -> Result<Vec<SyntheticField>, Fault> {
+    let mut fields = Vec::new();
+    for described in &source.fields {
+        let FieldSource::Draw { field: name, draw } = described else { continue };
+        let (dtype, row_shape) = field(session, train, name)?;
+        let distribution = match *draw {
+            DrawSpec::Normal { mean, std } => Distribution::Normal(mean, std),
+            DrawSpec::Uniform { low, high } => Distribution::Uniform(low, high),
+        };
+        let Some(row_shape) = row_shape else {
+            return Err(Diagnostic::error("E0825", format!("a row of the field `{name}` has no fixed size"))
+                .label(source.span, "drawn here")
+                .help("fix its dimensions with `--bind`")
+                .into_told(session));
+        };
+        fields.push(SyntheticField { name: name.clone(), distribution, dtype, row_shape });
+    }
+    Ok(fields)
+}
+
+/// Fields with a default that the data leave out.
+fn add_defaults(train: &TrainSpec, session: &Session, dataset: &mut Dataset) -> Result<(), Fault> {
+    for wanted in &train.fields {
+        let (Some(value), false) = (wanted.default, dataset.fields.contains_key(&wanted.name)) else { continue };
+        let (dtype, row_shape) = field(session, train, &wanted.name)?;
+        let mut shape = vec![dataset.rows];
+        shape.extend(row_shape.unwrap_or_default());
+        dataset.fields.insert(wanted.name.clone(), full(shape, value)?.cast(dtype)?);
+    }
+    Ok(())
+}
+
+/// As [`add_defaults`] for the arrays of one batch, whose rows the other fields tell.
+pub fn fill_defaults(train: &TrainSpec, arrays: &mut BTreeMap<String, Tensor>) -> Result<(), Fault> {
+    let rows = train.fields.iter().find_map(|field| Some(arrays.get(&field.name)?.row_count()));
+    for wanted in &train.fields {
+        let (Some(value), false) = (wanted.default, arrays.contains_key(&wanted.name)) else { continue };
+        let sizes: Option<Vec<usize>> = wanted
+            .ty
+            .shape
+            .iter()
+            .enumerate()
+            .map(|(axis, dim)| match dim.as_const() {
+                Some(size) => usize::try_from(size).ok(),
+                None if axis == 0 => rows,
+                None => None,
+            })
+            .collect();
+        if let Some(shape) = sizes {
+            arrays.insert(wanted.name.clone(), full(shape, value)?);
+        }
+    }
+    Ok(())
+}
+
+fn full(shape: Vec<usize>, value: f64) -> Result<Tensor, Diagnostic> {
+    let count = tensor::element_count(&shape).unwrap_or(0);
+    Tensor::from_vec(shape, vec![value; count])
+}
+
+/// A diagnostic that points into the session's sources.
+trait IntoTold {
+    fn into_told(self, session: &Session) -> Fault;
+}
+
+impl IntoTold for Diagnostic {
+    fn into_told(self, session: &Session) -> Fault {
+        Fault::Diagnostics(vec![self], session.sources.clone())
+    }
+}

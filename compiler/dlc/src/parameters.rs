@@ -1,0 +1,144 @@
+//! Where a model's numbers come from: weights from a file or from the seed, inputs from arrays.
+
+use crate::{cx::Cx, fault::Fault};
+use abi::{ArgInfo, Role};
+use base::{Diagnostic, did_you_mean};
+use exec::{Arena, Dims, Entry, Pool, Program};
+use std::{
+    collections::BTreeMap,
+    io::Read,
+    path::{Path, PathBuf},
+};
+use tensor::{DType, Limits, Tensor, npy, npz, safetensors::Weights};
+
+/// Seed where neither the command line nor the model states one.
+const DEFAULT_SEED: u64 = 0;
+
+/// Reads arrays for inputs: an npz file, `NAME=file.npy`, or `-` for an npz file on standard input. Later ones win.
+pub fn read_inputs(sources: &[String]) -> Result<BTreeMap<String, Tensor>, Fault> {
+    let limits = Limits::default();
+    let mut arrays = BTreeMap::new();
+    for source in sources {
+        if let Some((name, file)) = source.split_once('=') {
+            arrays.insert(name.to_string(), npy::read(Path::new(file), &limits)?);
+        } else if source == "-" {
+            let mut bytes = Vec::new();
+            let read = std::io::stdin().lock().take(limits.file_bytes).read_to_end(&mut bytes);
+            read.map_err(|fault| Diagnostic::error("E0821", format!("cannot read standard input: {fault}")))?;
+            arrays.extend(npz::parse(&bytes, "<stdin>", &limits)?);
+        } else {
+            arrays.extend(npz::read(Path::new(source), &limits)?);
+        }
+    }
+    Ok(arrays)
+}
+
+/// Sizes of the dimensions that the given inputs show: those whose axis is the bare dimension.
+pub fn dims_of(entry: &Entry, inputs: &BTreeMap<String, Tensor>, fixed: &Dims) -> Dims {
+    let mut dims = fixed.clone();
+    for arg in &entry.info().args {
+        let Some(tensor) = inputs.get(&arg.name).filter(|tensor| tensor.rank() == arg.rank) else { continue };
+        for (formula, size) in arg.shape.iter().zip(tensor.shape()) {
+            if entry.info().symbols.contains(formula) {
+                dims.entry(formula.clone()).or_insert(*size as i64);
+            }
+        }
+    }
+    dims
+}
+
+/// Weights and states by name: from a file, else initial ones from the seed.
+pub fn weights(
+    cx: &Cx,
+    program: &Program,
+    pool: &Pool,
+    file: Option<&Path>,
+    dims: &Dims,
+) -> Result<BTreeMap<String, Tensor>, Fault> {
+    if let Some(file) = file {
+        return Ok(Weights::read(file, &Limits::default())?.tensors);
+    }
+    let init = program.entry("init")?;
+    let seed = scalar(seed(cx))?;
+    let zero = scalar(0)?;
+    let args: Vec<&Tensor> =
+        init.info().args.iter().map(|arg| if arg.name == "seed" { &seed } else { &zero }).collect();
+    let results = init.call(&mut Arena::new(), pool, &args, dims)?;
+    Ok(init.info().results.iter().map(|info| info.name.clone()).zip(results).collect())
+}
+
+pub fn seed(cx: &Cx) -> u64 {
+    cx.everywhere.seed.unwrap_or(DEFAULT_SEED)
+}
+
+fn scalar(value: u64) -> Result<Tensor, Diagnostic> {
+    Tensor::from_vec([], [value.cast_signed()])
+}
+
+/// Calls an entry point with everything found by name.
+pub fn call(
+    cx: &Cx,
+    entry: &Entry,
+    pool: &Pool,
+    inputs: &BTreeMap<String, Tensor>,
+    weights: &BTreeMap<String, Tensor>,
+    dims: &Dims,
+) -> Result<Vec<Tensor>, Fault> {
+    let info = entry.info();
+    let wanted: Vec<&str> =
+        info.args.iter().filter(|arg| arg.role == Role::Input).map(|arg| arg.name.as_str()).collect();
+    for name in inputs.keys().filter(|name| !wanted.contains(&name.as_str())) {
+        let near = did_you_mean(name, wanted.iter().copied());
+        // A name that is nearly right is a slip; any other is data for something else.
+        if let Some(near) = near.filter(|near| !inputs.contains_key(*near)) {
+            return Err(Diagnostic::error("E0822", format!("the model has no input `{name}`"))
+                .help(format!("did you mean `{near}`?"))
+                .into());
+        }
+    }
+    let mut owned: Vec<Tensor> = Vec::with_capacity(info.args.len());
+    for (index, arg) in info.args.iter().enumerate() {
+        let dtype = entry.arg_dtype(index);
+        owned.push(match arg.role {
+            Role::Input => input(arg, dtype, inputs, &wanted)?,
+            Role::Control if arg.name == "seed" => scalar(seed(cx))?,
+            Role::Control => scalar(0)?,
+            _ => weight(arg, weights)?,
+        });
+    }
+    let args: Vec<&Tensor> = owned.iter().collect();
+    Ok(entry.call(&mut Arena::new(), pool, &args, dims)?)
+}
+
+fn input(
+    arg: &ArgInfo,
+    dtype: DType,
+    inputs: &BTreeMap<String, Tensor>,
+    wanted: &[&str],
+) -> Result<Tensor, Fault> {
+    let Some(tensor) = inputs.get(&arg.name) else {
+        let given: Vec<&str> = inputs.keys().map(String::as_str).collect();
+        let shape = arg.shape.join(", ");
+        return Err(Diagnostic::error("E0822", format!("the input `{}` ({}[{shape}]) is not given", arg.name, arg.dtype))
+            .note(format!("the model takes: {}", wanted.join(", ")))
+            .note(if given.is_empty() { "nothing was given".into() } else { format!("given: {}", given.join(", ")) })
+            .help(format!("`--input file.npz` with an array of that name, or `--input {}=file.npy`", arg.name))
+            .into());
+    };
+    Ok(tensor.convert(dtype).map_err(|fault| fault.note(format!("in the input `{}`", arg.name)))?)
+}
+
+fn weight(arg: &ArgInfo, weights: &BTreeMap<String, Tensor>) -> Result<Tensor, Fault> {
+    let Some(tensor) = weights.get(&arg.name) else {
+        let near = did_you_mean(&arg.name, weights.keys().map(String::as_str));
+        return Err(Diagnostic::error("E0705", format!("the weights lack `{}`, which the model has", arg.name))
+            .maybe_help(near.map(|near| format!("they have `{near}`")))
+            .into());
+    };
+    Ok(tensor.clone())
+}
+
+/// The folder of a model's file: where its data are looked for first.
+pub fn folder_of(file: &Path) -> PathBuf {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or(PathBuf::from("."), Path::to_path_buf)
+}

@@ -1,0 +1,78 @@
+//! `dlc run`: one forward pass.
+
+use crate::{
+    cx::Cx,
+    fault::{Fault, InSession},
+    output, parameters,
+};
+use abi::Role;
+use clap::Args;
+use driver::{Session, Trace};
+use std::{collections::BTreeMap, path::PathBuf};
+use tensor::{Tensor, npz};
+
+/// Values shown of a large result.
+const SHOWN: usize = 64;
+
+/// Run a model once
+#[derive(Args)]
+#[command(after_help = "Examples:\n  dlc run digits.model --input images.npz --weights runs/digits/checkpoints/best.safetensors\n  dlc run linear.model --input x=x.npy --output y.npz")]
+pub struct Arguments {
+    file: PathBuf,
+    /// Inputs: in.npz with fields by name, NAME=file.npy, or `-` for npz on standard input
+    #[arg(long, value_name = "SOURCE")]
+    input: Vec<String>,
+    /// Weights and states; without it they are initial ones from the seed
+    #[arg(long, value_name = "W.safetensors")]
+    weights: Option<PathBuf>,
+    /// Where the outputs go; `-` is npz on standard output; without it they are printed
+    #[arg(long, value_name = "OUT.npz")]
+    output: Option<PathBuf>,
+}
+
+pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
+    let session = cx.session(&arguments.file)?;
+    let (built, warnings) = session.build(cx.model(), false).within(&session)?;
+    cx.warn(&warnings, &session);
+    let wanted: &[&str] = if arguments.weights.is_some() { &["run"] } else { &["run", "init"] };
+    let entries = Session::entries(&built, wanted);
+    let compiled = session.compile(&built, &entries, &cx.cache, &mut Trace::default()).within(&session)?;
+    let program = compiled.load().within(&session)?;
+    let pool = cx.pool()?;
+    let entry = program.entry("run")?;
+    let inputs = parameters::read_inputs(&arguments.input)?;
+    let dims = parameters::dims_of(entry, &inputs, &cx.dims());
+    let weights = parameters::weights(cx, &program, &pool, arguments.weights.as_deref(), &dims)?;
+    let results = parameters::call(cx, entry, &pool, &inputs, &weights, &dims)?;
+    let outputs: BTreeMap<String, Tensor> = entry
+        .info()
+        .results
+        .iter()
+        .zip(results)
+        .filter(|(info, _)| info.role == Role::Output)
+        .map(|(info, tensor)| (info.name.clone(), tensor))
+        .collect();
+    match arguments.output {
+        Some(path) if path.as_os_str() == "-" => {
+            output::write(&npz::to_bytes(&outputs, npz::Compression::Store)?)
+        }
+        Some(path) => Ok(npz::write(&path, &outputs, npz::Compression::Store)?),
+        None => outputs.iter().try_for_each(|(name, tensor)| output::print(&shown(name, tensor))),
+    }
+}
+
+/// `y: f32[2, 1]` and the values, one row of the last axis a line.
+pub fn shown(name: &str, tensor: &Tensor) -> String {
+    let mut text = format!("{name}: {}{}\n", tensor.dtype(), tensor::shape_text(tensor.shape()));
+    let values = tensor.to_f64_vec();
+    let width = tensor.shape().last().copied().unwrap_or(1).max(1);
+    for row in values[..values.len().min(SHOWN)].chunks(width) {
+        let cells: Vec<String> = row.iter().map(|value| format!("{value:>12.6}")).collect();
+        text += &cells.join(" ");
+        text.push('\n');
+    }
+    if values.len() > SHOWN {
+        text += &format!("    … {} values more; `--output out.npz` writes all\n", values.len() - SHOWN);
+    }
+    text
+}
