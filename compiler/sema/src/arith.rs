@@ -96,8 +96,8 @@ impl<'p> Checker<'p> {
             _ => None,
         };
         let (left_hint, right_hint) = (hint(self, left), hint(self, right));
-        let a = self.to_tensor(left, right_hint, at.left)?;
-        let b = self.to_tensor(right, left_hint.or(Some(self.ty(a).dtype)), at.right)?;
+        let a = self.tensor(left, right_hint, at.left)?;
+        let b = self.tensor(right, left_hint.or(Some(self.ty(a).dtype)), at.right)?;
         let (a, b) = self.same_dtype(a, b, at, what)?;
         self.same_shape(a, b, at, what)
     }
@@ -278,8 +278,8 @@ impl<'p> Checker<'p> {
             (Value::Tensor(id), _) | (_, Value::Tensor(id)) => Some(self.ty(*id).dtype),
             _ => None,
         };
-        let Some(a) = self.to_tensor(&left, hint, at.left) else { return Value::Error };
-        let Some(b) = self.to_tensor(&right, hint, at.right) else { return Value::Error };
+        let Some(a) = self.tensor(&left, hint, at.left) else { return Value::Error };
+        let Some(b) = self.tensor(&right, hint, at.right) else { return Value::Error };
         let Some((a, b)) = self.same_dtype(a, b, at, "@") else { return Value::Error };
         let (x, y) = (self.ty(a).clone(), self.ty(b).clone());
         if x.rank() == 0 || y.rank() == 0 {
@@ -406,7 +406,7 @@ impl<'p> Checker<'p> {
     }
 
     pub fn unary(&mut self, op: kernel::Unary, value: &Value<'p>, span: Span) -> Value<'p> {
-        let Some(id) = self.to_tensor(value, None, span) else { return Value::Error };
+        let Some(id) = self.tensor(value, None, span) else { return Value::Error };
         Self::tensor_or_error(self.add_at(ops::Unary { op }.into(), &[id], span, &[span]))
     }
 }

@@ -397,6 +397,7 @@ impl<'p> Checker<'p> {
 
     pub fn call_fn(&mut self, closure: &Closure<'p>, args: Vec<Arg<'p>>, span: Span) -> Value<'p> {
         let def = closure.def;
+        self.used.insert(def.name.span);
         if self.too_deep(def, span) {
             return Value::Error;
         }
@@ -478,7 +479,7 @@ impl<'p> Checker<'p> {
         if ty.dims.is_empty() && matches!(value, Value::Int(_) | Value::Float(_)) {
             return value;
         }
-        let Some(id) = self.to_tensor(&value, crate::types::dtype(ty.name), span) else {
+        let Some(id) = self.tensor(&value, crate::types::dtype(ty.name), span) else {
             return Value::Error;
         };
         Self::tensor_or_error(self.fit(id, ty, span, &param.name.text))
@@ -560,7 +561,7 @@ impl<'p> Checker<'p> {
             }
             _ => {}
         }
-        let Some(id) = self.to_tensor(&value, crate::types::dtype(ty.name), span) else {
+        let Some(id) = self.tensor(&value, crate::types::dtype(ty.name), span) else {
             return Value::Error;
         };
         Self::tensor_or_error(self.ascribe(id, ty, span, what))

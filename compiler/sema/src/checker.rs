@@ -309,7 +309,7 @@ impl<'p> Checker<'p> {
     }
 
     /// Any value that can be a tensor, as one. Numbers take `hint`, or `float`.
-    pub fn to_tensor(&mut self, value: &Value<'p>, hint: Option<DType>, span: Span) -> Option<NodeId> {
+    pub fn tensor(&mut self, value: &Value<'p>, hint: Option<DType>, span: Span) -> Option<NodeId> {
         match value {
             Value::Tensor(id) => Some(*id),
             Value::Int(number) => {
@@ -384,7 +384,7 @@ impl<'p> Checker<'p> {
         });
         let mut rows = Vec::new();
         for item in items {
-            let id = self.to_tensor(item, dtype.or(hint), span)?;
+            let id = self.tensor(item, dtype.or(hint), span)?;
             let mut dims = self.shape(id).0;
             dims.insert(0, Dim::from(1i64));
             rows.push(self.add(graph::ops::Reshape { shape: Shape(dims) }, &[id], span)?);

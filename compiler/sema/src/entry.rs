@@ -342,7 +342,7 @@ impl<'p> Checker<'p> {
 
     fn initial_value(&mut self, value: &Value<'p>, name: &str, weight: &Weight<'p>) -> Option<NodeId> {
         let span = weight.init.expr.map_or(weight.span, |expr| expr.span);
-        let id = self.to_tensor(value, Some(weight.ty.dtype), span)?;
+        let id = self.tensor(value, Some(weight.ty.dtype), span)?;
         let id = self.fit_dtype(id, weight.ty.dtype, span, Some(weight.span), name)?;
         let have = self.shape(id);
         let facts = self.frame_ref().function.facts.clone();

@@ -49,8 +49,8 @@ impl<'p> Checker<'p> {
             ExprKind::Index { base, subscripts, .. } => self.index(expr, base, subscripts),
             ExprKind::Field { base, field } => self.field(base, field, expr.span),
             ExprKind::Range { start, end } => {
-                let (start, end) = (self.expr(start), self.expr(end));
-                Value::Range(Rc::new((start, end)))
+                let span = start.span.to(end.span);
+                self.error("E0312", span, "a range stands only where columns of data are chosen", "not here")
             }
             ExprKind::Reduce { op_span, .. } => self.unsupported(*op_span, "an index equation"),
             ExprKind::If { arms, otherwise } => self.if_else(arms, otherwise.as_ref(), expr.span),
@@ -223,8 +223,8 @@ impl<'p> Checker<'p> {
                     self.frame().bind(&name.text, Value::Error, name.span);
                 }
                 StmtKind::Write { state, value } => self.write_state(state, value),
-                StmtKind::Param(decl) => self.declare_weight(decl, stmt.span),
-                StmtKind::State(decl) => self.declare_state(decl, stmt.span),
+                StmtKind::Param(decl) => self.declare_weight(decl),
+                StmtKind::State(decl) => self.declare_state(decl),
                 StmtKind::Require { condition, message } => self.require(condition, message.as_ref()),
                 StmtKind::Assert { condition, within, message } => {
                     self.assert(condition, within.as_ref(), message.as_ref());
@@ -290,13 +290,13 @@ impl<'p> Checker<'p> {
                 Value::Instance(instance)
             }
             Value::List(items) if has_float(&items) => {
-                Self::tensor_or_error(self.to_tensor(&Value::List(items), None, expr.span))
+                Self::tensor_or_error(self.tensor(&Value::List(items), None, expr.span))
             }
             value => value,
         };
         let Some(ty) = ty else { return value };
         let hint = crate::types::dtype(ty.name);
-        let Some(id) = self.to_tensor(&value, hint, expr.span) else { return Value::Error };
+        let Some(id) = self.tensor(&value, hint, expr.span) else { return Value::Error };
         Self::tensor_or_error(self.ascribe(id, ty, expr.span, &target.text))
     }
 

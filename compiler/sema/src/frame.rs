@@ -1,6 +1,6 @@
 //! A function under construction: its bindings, its instances, the weights and states it turns out to need.
 
-use crate::value::Value;
+use crate::value::{Env, Value};
 use base::Span;
 use grammar::ast;
 use graph::{Function, NodeId, Type};
@@ -19,7 +19,7 @@ pub struct Binding<'p> {
 #[derive(Clone, Debug)]
 pub struct Init<'p> {
     pub expr: Option<&'p ast::Expr>,
-    pub env: Rc<Vec<(Rc<str>, Value<'p>)>>,
+    pub env: Env<'p>,
 }
 
 #[derive(Clone, Debug)]
@@ -113,7 +113,7 @@ impl<'p> Frame<'p> {
     }
 
     /// What a local function or an initial value may see later.
-    pub fn snapshot(&self, keep: impl Fn(&Value<'p>) -> bool) -> Rc<Vec<(Rc<str>, Value<'p>)>> {
+    pub fn snapshot(&self, keep: impl Fn(&Value<'p>) -> bool) -> Env<'p> {
         let visible = self.scopes.iter().flatten();
         Rc::new(visible.filter(|b| keep(&b.value)).map(|b| (b.name.clone(), b.value.clone())).collect())
     }

@@ -32,7 +32,7 @@ impl<'p> Checker<'p> {
             }
             _ => {}
         }
-        let Some(id) = self.to_tensor(&value, None, base.span) else { return Value::Error };
+        let Some(id) = self.tensor(&value, None, base.span) else { return Value::Error };
         Self::tensor_or_error(self.index_tensor(id, base.span, subscripts, expr.span))
     }
 
@@ -202,9 +202,9 @@ impl<'p> Checker<'p> {
                     facts.prove_ge(&to, &from),
                     facts.prove_ge(size, &to),
                 ];
-                if fits.iter().any(|proof| *proof != Proof::Proved)
-                    && !(self.generic && !fits.contains(&Proof::Disproved))
-                {
+                let proved = fits.iter().all(|proof| *proof == Proof::Proved);
+                let refuted = fits.contains(&Proof::Disproved);
+                if !proved && (refuted || !self.generic) {
                     self.report(
                         Diagnostic::error(
                             "E0313",

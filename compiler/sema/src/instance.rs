@@ -213,7 +213,7 @@ impl<'p> Checker<'p> {
                     value
                 }
                 (_, Some(ty)) if is_tensor_type => {
-                    let id = self.to_tensor(&value, crate::types::dtype(ty.name), place)?;
+                    let id = self.tensor(&value, crate::types::dtype(ty.name), place)?;
                     Value::Tensor(id)
                 }
                 _ => value,
@@ -341,8 +341,8 @@ impl<'p> Checker<'p> {
     /// The tensors of a result: one, or those of a tuple.
     pub fn value_ids(&mut self, value: &Value<'p>, span: Span) -> Option<Vec<NodeId>> {
         match value {
-            Value::Tuple(items) => items.iter().map(|item| self.to_tensor(item, None, span)).collect(),
-            value => Some(vec![self.to_tensor(value, None, span)?]),
+            Value::Tuple(items) => items.iter().map(|item| self.tensor(item, None, span)).collect(),
+            value => Some(vec![self.tensor(value, None, span)?]),
         }
     }
 
@@ -379,13 +379,8 @@ impl<'p> Checker<'p> {
                 continue;
             }
             let param = self.param(graph::Param { name: name.clone(), role: Role::State, ty: ty.clone() });
-            let state = State {
-                ty: ty.clone(),
-                init: init.clone(),
-                current: param,
-                written: false,
-                span: *place,
-            };
+            let state =
+                State { ty: ty.clone(), init: init.clone(), current: param, written: false, span: *place };
             self.frame().states.insert(name, state);
         }
         let random = if compiled.random { Some(self.random_params(span)) } else { None };
@@ -474,12 +469,12 @@ impl<'p> Checker<'p> {
         params
     }
 
-    pub fn declare_weight(&mut self, decl: &'p ast::Decl, span: Span) {
-        let outcome = self.new_weight(decl, span);
+    pub fn declare_weight(&mut self, decl: &'p ast::Decl) {
+        let outcome = self.new_weight(decl);
         self.frame().bind(&decl.name.text, outcome.map_or(Value::Error, Value::Tensor), decl.name.span);
     }
 
-    fn new_weight(&mut self, decl: &'p ast::Decl, span: Span) -> Option<NodeId> {
+    fn new_weight(&mut self, decl: &'p ast::Decl) -> Option<NodeId> {
         if !self.frame_ref().allows_weights {
             self.error(
                 "E0410",
@@ -538,12 +533,12 @@ impl<'p> Checker<'p> {
         Init { expr, env }
     }
 
-    pub fn declare_state(&mut self, decl: &'p ast::Decl, span: Span) {
-        let outcome = self.new_state(decl, span);
+    pub fn declare_state(&mut self, decl: &'p ast::Decl) {
+        let outcome = self.new_state(decl);
         self.frame().bind(&decl.name.text, outcome.map_or(Value::Error, Value::Tensor), decl.name.span);
     }
 
-    fn new_state(&mut self, decl: &'p ast::Decl, span: Span) -> Option<NodeId> {
+    fn new_state(&mut self, decl: &'p ast::Decl) -> Option<NodeId> {
         let (prefix, role) = match self.frame_ref().extra.iter().find(|(name, _)| *name == "_optimizer_of") {
             Some((_, Value::Text(weight))) => (format!("{weight}."), Role::Optimizer),
             _ => (String::new(), Role::State),
@@ -561,7 +556,7 @@ impl<'p> Checker<'p> {
             (Some(ty), _) => self.resolve_type(ty)?,
             (None, Some(init)) => {
                 let value = self.expr(init);
-                let id = self.to_tensor(&value, None, init.span)?;
+                let id = self.tensor(&value, None, init.span)?;
                 (self.ty(id).clone(), Vec::new())
             }
             (None, None) => {
@@ -617,7 +612,7 @@ impl<'p> Checker<'p> {
             );
             return;
         }
-        let Some(id) = self.to_tensor(&value, Some(ty.dtype), expr.span) else { return };
+        let Some(id) = self.tensor(&value, Some(ty.dtype), expr.span) else { return };
         let Some(id) = self.fit_dtype(id, ty.dtype, expr.span, Some(declared), &name.text) else { return };
         let have = self.shape(id);
         let facts = self.frame_ref().function.facts.clone();

@@ -96,7 +96,10 @@ const NAMES: &[&str] = &[
     "_moments",
     "_fan_in",
     "_fan_out",
-    "_length", "_each", "_elements", "none",
+    "_length",
+    "_each",
+    "_elements",
+    "none",
     // later
     "scan",
     "loop",
@@ -278,7 +281,7 @@ impl<'p> Checker<'p> {
 
     pub fn tensor_arg(&mut self, args: &mut Args<'p>, name: &'static str) -> Option<(NodeId, Span)> {
         let arg = self.need(args, name)?;
-        Some((self.to_tensor(&arg.value, None, arg.span)?, arg.span))
+        Some((self.tensor(&arg.value, None, arg.span)?, arg.span))
     }
 
     pub fn int_arg(&mut self, arg: &Arg<'p>, name: &str) -> Option<i64> {
@@ -460,7 +463,7 @@ impl<'p> Checker<'p> {
         let (total, span) = self.tensor_arg(args, "total")?;
         let count = self.need(args, "count")?;
         let dtype = self.ty(total).dtype;
-        let count = self.to_tensor(&count.value, Some(dtype), count.span)?;
+        let count = self.tensor(&count.value, Some(dtype), count.span)?;
         // None kept: 0, not 0 / 0.
         let one = self.scalar(dtype, 1.0);
         let divisor = self.add(ops::Binary { op: kernel::Binary::Max }, &[count, one], span)?;
@@ -498,16 +501,16 @@ impl<'p> Checker<'p> {
         use ast::BinaryOp::*;
         let above = self.binary(Gt, tensor(mine), tensor(theirs), at);
         let equal = self.binary(Eq, tensor(mine), tensor(theirs), at);
-        let above = self.to_tensor(&above, None, span)?;
-        let equal = self.to_tensor(&equal, None, span)?;
+        let above = self.tensor(&above, None, span)?;
+        let equal = self.tensor(&equal, None, span)?;
         let (above, equal) = (self.cast(above, dtype, span)?, self.cast(equal, dtype, span)?);
         let half = self.binary(Mul, tensor(equal), Value::Float(0.5), at);
         let won = self.binary(Add, tensor(above), half, at);
         let negative = self.binary(Sub, Value::Int(1), tensor(their_label), at);
         let pairs = self.binary(Mul, tensor(my_label), negative, at);
         let won = self.binary(Mul, won, pairs.clone(), at);
-        let total = self.to_tensor(&won, None, span).and_then(|id| self.sum_all(id, span))?;
-        let count = self.to_tensor(&pairs, None, span).and_then(|id| self.sum_all(id, span))?;
+        let total = self.tensor(&won, None, span).and_then(|id| self.sum_all(id, span))?;
+        let count = self.tensor(&pairs, None, span).and_then(|id| self.sum_all(id, span))?;
         let value = self.add(ops::Binary { op: kernel::Binary::Div }, &[total, count], span)?;
         if let Some(averages) = &mut self.averages {
             averages.push(Average::Ranking { value, scores: scores_flat, labels: labels_flat });
@@ -531,7 +534,7 @@ impl<'p> Checker<'p> {
         let reduce = |combine| ops::Reduce { combine, axes: axes.clone() };
         let total = self.add(reduce(kernel::Combine::Sum), &[centred], span)?;
         let squares = self.add(reduce(kernel::Combine::Sum), &[squared], span)?;
-        let count = self.to_tensor(&Value::dim(rows), Some(ty.dtype), span)?;
+        let count = self.tensor(&Value::dim(rows), Some(ty.dtype), span)?;
         for (name, id) in [("count.sum", count), ("total.sum", total), ("squares.sum", squares)] {
             self.frame().side.push((name.to_string(), id));
         }

@@ -83,7 +83,7 @@ impl<'p> Checker<'p> {
                 if value.is_error() {
                     return;
                 }
-                let Some(id) = self.to_tensor(&value, None, span) else { return };
+                let Some(id) = self.tensor(&value, None, span) else { return };
                 let ty = self.ty(id).clone();
                 if !ty.dtype.is_bool() || ty.rank() != 0 {
                     let help = "compare with `~=`, or reduce with `all(…)`";

@@ -116,7 +116,7 @@ impl<'p> Checker<'p> {
     /// The loss as a floating scalar of the present frame.
     fn loss(&mut self, expr: &'p ast::Expr) -> Option<NodeId> {
         let value = self.expr(expr);
-        let id = self.to_tensor(&value, None, expr.span)?;
+        let id = self.tensor(&value, None, expr.span)?;
         let ty = self.ty(id).clone();
         if ty.rank() != 0 || !ty.dtype.is_float() {
             self.report(
@@ -255,7 +255,7 @@ impl<'p> Checker<'p> {
         let params = &configured.def.config.as_ref()?.params;
         let position = params.iter().position(|param| param.name.text == "lr")?;
         let value = configured.config.get(position)?.clone();
-        self.to_tensor(&value, Some(DType::Float), configured.def.name.span)
+        self.tensor(&value, Some(DType::Float), configured.def.name.span)
     }
 
     fn clipped(&mut self, expr: &'p ast::Expr, grads: Vec<NodeId>) -> Option<Vec<NodeId>> {
@@ -292,16 +292,16 @@ impl<'p> Checker<'p> {
                         self.add(ops::Reduce { combine: kernel::Combine::Sum, axes }, &[square], span)?;
                     total = self.binary(BinaryOp::Add, total, Value::Tensor(sum), at);
                 }
-                let total = self.to_tensor(&total, None, span)?;
+                let total = self.tensor(&total, None, span)?;
                 let norm = self.add(ops::Unary { op: kernel::Unary::Sqrt }, &[total], span)?;
                 let room = self.binary(BinaryOp::Add, Value::Tensor(norm), Value::Float(1e-6), at);
                 let scale = self.binary(BinaryOp::Div, Value::Float(limit), room, at);
-                let scale = self.to_tensor(&scale, None, span)?;
+                let scale = self.tensor(&scale, None, span)?;
                 let one = self.scalar(self.ty(scale).dtype, 1.0);
                 let scale = self.add(ops::Binary { op: kernel::Binary::Min }, &[scale, one], span)?;
                 for grad in grads {
                     let value = self.binary(BinaryOp::Mul, Value::Tensor(grad), Value::Tensor(scale), at);
-                    clipped.push(self.to_tensor(&value, None, span)?);
+                    clipped.push(self.tensor(&value, None, span)?);
                 }
             }
         }
@@ -337,7 +337,7 @@ impl<'p> Checker<'p> {
         let ty = self.ty(weight).clone();
         let next = match &value {
             Value::Error => None,
-            value => self.to_tensor(value, Some(ty.dtype), def.name.span),
+            value => self.tensor(value, Some(ty.dtype), def.name.span),
         };
         let next =
             next.and_then(|id| self.fit_dtype(id, ty.dtype, def.name.span, None, "the updated weight"));

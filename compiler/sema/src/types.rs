@@ -32,7 +32,11 @@ impl<'p> Checker<'p> {
             }
             Value::Float(number) => {
                 let message = format!("a dimension is a whole number, but this is {number}");
-                self.error("E0401", span, message, "does not divide evenly");
+                self.report(
+                    Diagnostic::error("E0401", message).label(span, format!("gives {number}")).help(
+                        "`/` of dimensions divides exactly; `div(a, b)` rounds down, `ceil_div(a, b)` up",
+                    ),
+                );
                 None
             }
             value => {
@@ -88,10 +92,8 @@ impl<'p> Checker<'p> {
     /// The names in a dimension expression that nothing binds yet.
     fn unbound<'e>(&mut self, expr: &'e ast::Expr, names: &mut Vec<&'e str>) {
         match &expr.kind {
-            ExprKind::Name(name) => {
-                if !names.contains(&name.as_str()) && self.lookup_value(name).is_none() {
-                    names.push(name);
-                }
+            ExprKind::Name(name) if !names.contains(&name.as_str()) && self.lookup_value(name).is_none() => {
+                names.push(name);
             }
             ExprKind::Paren(inner) => self.unbound(inner, names),
             ExprKind::Unary { operand, .. } => self.unbound(operand, names),
@@ -207,8 +209,7 @@ impl<'p> Checker<'p> {
             }
             [name] => {
                 let unknown = Symbol::new(name);
-                let hole = format!("{name}");
-                self.frame().bind(&hole, Value::Dim(Dim::symbol(name)), expr.span);
+                self.frame().bind(name, Value::Dim(Dim::symbol(name)), expr.span);
                 let Some(pattern) = self.dim(expr) else { return false };
                 let facts = self.frame_ref().function.facts.clone();
                 if let Some(solution) = shape::solve(&pattern, &unknown, &size, &facts) {

@@ -25,7 +25,6 @@ pub enum Value<'p> {
     DType(DType),
     List(Rc<Vec<Value<'p>>>),
     Tuple(Rc<Vec<Value<'p>>>),
-    Range(Rc<(Value<'p>, Value<'p>)>),
     Fn(Rc<Closure<'p>>),
     Native(&'static str),
     /// A layer without an instance yet: a definition with its configuration, a chain, a repetition.
@@ -45,12 +44,15 @@ pub enum Clip {
     ByValue(f64),
 }
 
+/// Names and what they are bound to, as a local function or an initial value sees them later.
+pub type Env<'p> = Rc<Vec<(Rc<str>, Value<'p>)>>;
+
 /// A function and what it sees.
 #[derive(Clone, Debug)]
 pub struct Closure<'p> {
     pub def: &'p ast::Def,
     /// Bindings around a local function; tensors in it belong to the frame `frame`.
-    pub env: Option<Rc<Vec<(Rc<str>, Value<'p>)>>>,
+    pub env: Option<Env<'p>>,
     pub frame: u64,
 }
 
@@ -131,7 +133,6 @@ impl<'p> Value<'p> {
             Value::DType(_) => "a dtype",
             Value::List(_) => "a list",
             Value::Tuple(_) => "a tuple",
-            Value::Range(_) => "a range",
             Value::Fn(_) | Value::Native(_) => "a function",
             Value::Layer(_) => "a layer",
             Value::Instance(_) => "an instance of a layer",

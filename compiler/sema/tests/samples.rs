@@ -13,13 +13,18 @@ struct Checked {
 fn check(model: &str, options: &sema::Options) -> Checked {
     let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
     let mut sources = SourceMap::new();
-    let mut std_files: Vec<_> = fs::read_dir(models.join("std")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut std_files: Vec<_> =
+        fs::read_dir(models.join("std")).unwrap().map(|entry| entry.unwrap().path()).collect();
     std_files.sort();
     let mut parse = |path: &Path| {
         let name = path.file_name().unwrap().to_string_lossy().to_string();
         let source = sources.add(name, fs::read_to_string(path).unwrap());
         let (file, diagnostics) = grammar::parse(&source);
-        assert!(diagnostics.is_empty(), "{}", render_all(&diagnostics, &sources, Format::Human, Color::Never));
+        assert!(
+            diagnostics.is_empty(),
+            "{}",
+            render_all(&diagnostics, &sources, Format::Human, Color::Never)
+        );
         file
     };
     let main = parse(&models.join(model));
@@ -59,7 +64,9 @@ fn digits_has_the_weights_that_its_source_names() {
     with_stack(|| {
         let built = check("digits.model", &sema::Options::default()).built.unwrap();
         let names: Vec<&str> = built.weights.iter().map(|weight| weight.name.as_str()).collect();
-        let block = |name: &str| ["conv2d.w", "conv2d.b", "batch_norm.scale", "batch_norm.bias"].map(|w| format!("{name}.{w}"));
+        let block = |name: &str| {
+            ["conv2d.w", "conv2d.b", "batch_norm.scale", "batch_norm.bias"].map(|w| format!("{name}.{w}"))
+        };
         let mut wanted: Vec<String> = block("conv_block").into_iter().chain(block("conv_block_1")).collect();
         wanted.extend(["dense.w".into(), "dense.b".into()]);
         assert_eq!(names, wanted);

@@ -55,7 +55,7 @@ impl<'p> Checker<'p> {
             _ => self.need(args, "value")?.value,
         };
         let dtype = self.dtype_arg(args)?;
-        let id = self.to_tensor(&value, Some(dtype), args.span)?;
+        let id = self.tensor(&value, Some(dtype), args.span)?;
         let id = self.fit_dtype(id, dtype, args.span, None, "value")?;
         Some(Self::tensor_or_error(self.broadcast_to(id, &shape, args.span)))
     }

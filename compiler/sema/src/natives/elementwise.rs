@@ -65,7 +65,7 @@ impl<'p> Checker<'p> {
             let whole = matches!(op, Unary::Floor | Unary::Ceil | Unary::Round) && number.abs() < 9e15;
             return Some(if whole { Value::Int(number as i64) } else { Value::Float(number) });
         }
-        let id = self.to_tensor(&arg.value, None, arg.span)?;
+        let id = self.tensor(&arg.value, None, arg.span)?;
         Self::tensor_or_error(self.add_at(ops::Unary { op }.into(), &[id], args.span, &[arg.span])).into()
     }
 
@@ -145,7 +145,7 @@ impl<'p> Checker<'p> {
         if let Value::Bool(flag) = condition.value {
             return Some(if flag { yes.value } else { no.value });
         }
-        let (c, span) = (self.to_tensor(&condition.value, None, condition.span)?, args.span);
+        let (c, span) = (self.tensor(&condition.value, None, condition.span)?, args.span);
         if !self.ty(c).dtype.is_bool() {
             let dtype = self.ty(c).dtype;
             return Some(
@@ -180,7 +180,7 @@ impl<'p> Checker<'p> {
             let message = format!("`cast` needs a dtype such as `f32`, but this is {}", to.value.kind());
             return Some(self.error("E0302", to.span, message, to.value.kind()));
         };
-        let id = self.to_tensor(&arg.value, Some(dtype), arg.span)?;
+        let id = self.tensor(&arg.value, Some(dtype), arg.span)?;
         Some(Self::tensor_or_error(self.cast(id, dtype, args.span)))
     }
 }

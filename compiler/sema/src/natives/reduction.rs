@@ -16,7 +16,7 @@ impl<'p> Checker<'p> {
     /// `sum(x, axis: -1, keep: true)`; without `axis`, over all of them.
     pub(super) fn reduction(&mut self, name: &'static str, args: &mut Args<'p>) -> Option<Value<'p>> {
         let arg = self.need(args, "x")?;
-        let id = self.to_tensor(&arg.value, None, arg.span)?;
+        let id = self.tensor(&arg.value, None, arg.span)?;
         let ty = self.ty(id).clone();
         let keep = self.bool_arg(args, "keep", false)?;
         let axes = match args.named("axis") {
@@ -62,7 +62,7 @@ impl<'p> Checker<'p> {
                     dtype.name(),
                 ));
             }
-            let count = self.to_tensor(&Value::dim(count), Some(dtype), args.span)?;
+            let count = self.tensor(&Value::dim(count), Some(dtype), args.span)?;
             let shape = self.shape(result);
             let count = self.broadcast_to(count, &shape, args.span)?;
             result = self.add(ops::Binary { op: kernel::Binary::Div }, &[result, count], args.span)?;

@@ -79,7 +79,7 @@ impl<'p> Checker<'p> {
         });
         let mut ids = Vec::new();
         for item in items.iter() {
-            let id = self.to_tensor(item, hint, list.span)?;
+            let id = self.tensor(item, hint, list.span)?;
             // `float` wins over a stated floating dtype, as everywhere.
             if let Some(first) = ids.first().copied() {
                 let (a, b) = self.same_dtype(first, id, Places::all(list.span), name)?;
@@ -140,7 +140,9 @@ impl<'p> Checker<'p> {
             ));
         }
         let facts = self.frame_ref().function.facts.clone();
-        let Some(width) = shape[axis].exact_div(&Dim::from(parts), &facts) else {
+        let even = shape[axis].exact_div(&Dim::from(parts), &facts);
+        let Some(width) = even.or_else(|| self.generic.then(|| shape[axis].div_floor(&Dim::from(parts))))
+        else {
             return Some(
                 self.report(
                     Diagnostic::error(
@@ -229,7 +231,7 @@ impl<'p> Checker<'p> {
         let value = match value {
             None => self.scalar(dtype, 0.0),
             Some(arg) => {
-                let fill = self.to_tensor(&arg.value, Some(dtype), arg.span)?;
+                let fill = self.tensor(&arg.value, Some(dtype), arg.span)?;
                 self.fit_dtype(fill, dtype, arg.span, None, "value")?
             }
         };
@@ -308,7 +310,8 @@ impl<'p> Checker<'p> {
             Value::List(items) if items.len() as i64 == count => arg.value,
             number @ (Value::Int(_) | Value::Dim(_)) => Value::list(vec![number.clone(); count as usize]),
             other => {
-                let message = format!("a number or a list of {count} is needed, but this is {}", other.kind());
+                let message =
+                    format!("a number or a list of {count} is needed, but this is {}", other.kind());
                 self.error("E0401", arg.span, message, other.kind())
             }
         })
