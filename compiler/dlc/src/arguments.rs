@@ -112,5 +112,7 @@ pub fn pair(text: &str) -> Result<(String, String), String> {
 fn size(text: &str) -> Result<(String, i64), String> {
     let (name, value) = pair(text).map_err(|_| "this is written DIM=N".to_string())?;
     let number = value.replace('_', "").parse::<i64>().ok().filter(|number| *number >= 0);
-    number.map(|number| (name, number)).ok_or_else(|| format!("`{value}` is not a size: sizes are whole numbers from 0"))
+    number
+        .map(|number| (name, number))
+        .ok_or_else(|| format!("`{value}` is not a size: sizes are whole numbers from 0"))
 }

@@ -163,7 +163,11 @@ pub fn read_source(file: &Path) -> Result<(String, String), Fault> {
         Diagnostic::error("E0821", format!("cannot read `{name}`: {what}"))
     })?;
     if bytes.len() as u64 > MAX_SOURCE_BYTES {
-        return Err(Diagnostic::error("E0821", format!("`{name}` is larger than 8 MiB, the limit of a source")).into());
+        return Err(Diagnostic::error(
+            "E0821",
+            format!("`{name}` is larger than 8 MiB, the limit of a source"),
+        )
+        .into());
     }
     match String::from_utf8(bytes) {
         Ok(text) => Ok((name, text)),
@@ -184,7 +188,9 @@ fn color(choice: ColorChoice) -> Color {
         ColorChoice::Never => false,
         ColorChoice::Auto if no_color => false,
         ColorChoice::Auto if set("FORCE_COLOR") || set("CLICOLOR_FORCE") => true,
-        ColorChoice::Auto => std::io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb"),
+        ColorChoice::Auto => {
+            std::io::stderr().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb")
+        }
     };
     if wanted { Color::Always } else { Color::Never }
 }

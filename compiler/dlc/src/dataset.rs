@@ -134,7 +134,9 @@ pub fn read(
             let folder = path.clone();
             let files: Vec<(PathBuf, ArrayField)> = fields
                 .into_iter()
-                .map(|field| if folder.is_dir() { (folder.join(&field.entry), field) } else { (folder.clone(), field) })
+                .map(|field| {
+                    if folder.is_dir() { (folder.join(&field.entry), field) } else { (folder.clone(), field) }
+                })
                 .collect();
             let files: Vec<(&Path, ArrayField)> =
                 files.iter().map(|(path, field)| (path.as_path(), field.clone())).collect();
@@ -146,12 +148,15 @@ pub fn read(
             data::synthetic(rows, &synthetic_fields(session, train, source)?, seed, &limits)?
         }
         (kind, _) => {
-            return Err(Diagnostic::error("E0501", format!("the data source `{kind}` is not supported yet")).into());
+            return Err(
+                Diagnostic::error("E0501", format!("the data source `{kind}` is not supported yet")).into()
+            );
         }
     };
     for (name, file) in replaced {
         let field = field(session, train, &name)?;
-        let array = ArrayField { name: name.clone(), entry: name.clone(), dtype: field.0, row_shape: field.1 };
+        let array =
+            ArrayField { name: name.clone(), entry: name.clone(), dtype: field.0, row_shape: field.1 };
         let other = data::read_npy(&[(&file, array)], &limits)?;
         dataset.fields.extend(other.fields);
     }
@@ -196,9 +201,12 @@ fn read_files(session: &Session, train: &TrainSpec, places: &[String]) -> Result
                 let (name, path) = place.split_once('=').unwrap_or(("", place));
                 let Some(array) = all.iter().find(|array| array.name == name) else {
                     let near = base::did_you_mean(name, all.iter().map(|array| array.name.as_str()));
-                    return Err(Diagnostic::error("E0824", format!("`--data {place}`: training reads no field `{name}`"))
-                        .maybe_help(near.map(|near| format!("did you mean `{near}`?")))
-                        .into());
+                    return Err(Diagnostic::error(
+                        "E0824",
+                        format!("`--data {place}`: training reads no field `{name}`"),
+                    )
+                    .maybe_help(near.map(|near| format!("did you mean `{near}`?")))
+                    .into());
                 };
                 files.push((Path::new(path), array.clone()));
             }
@@ -228,7 +236,8 @@ fn field(session: &Session, train: &TrainSpec, name: &str) -> Result<(DType, Opt
         .iter()
         .skip(1)
         .map(|dim| {
-            let bound = dim.as_symbol().and_then(|symbol| session.options.sema.bind.get(symbol.name()).copied());
+            let bound =
+                dim.as_symbol().and_then(|symbol| session.options.sema.bind.get(symbol.name()).copied());
             usize::try_from(dim.as_const().or(bound)?).ok()
         })
         .collect();
@@ -237,7 +246,8 @@ fn field(session: &Session, train: &TrainSpec, name: &str) -> Result<(DType, Opt
 
 fn dtype(session: &Session, ty: &graph::Type) -> Result<DType, Fault> {
     let name = ty.dtype.concrete(session.options.float).name();
-    DType::parse(name).ok_or_else(|| Diagnostic::error("E0812", format!("the dtype `{name}` is not known")).into())
+    DType::parse(name)
+        .ok_or_else(|| Diagnostic::error("E0812", format!("the dtype `{name}` is not known")).into())
 }
 
 fn column(column: &Column) -> data::Column {
@@ -287,7 +297,11 @@ fn array_fields(session: &Session, train: &TrainSpec, source: &Source) -> Result
     fields.collect()
 }
 
-fn synthetic_fields(session: &Session, train: &TrainSpec, source: &Source) -> Result<Vec<SyntheticField>, Fault> {
+fn synthetic_fields(
+    session: &Session,
+    train: &TrainSpec,
+    source: &Source,
+) -> Result<Vec<SyntheticField>, Fault> {
     let mut fields = Vec::new();
     for described in &source.fields {
         let FieldSource::Draw { field: name, draw } = described else { continue };
@@ -310,7 +324,9 @@ fn synthetic_fields(session: &Session, train: &TrainSpec, source: &Source) -> Re
 /// Fields with a default that the data leave out.
 fn add_defaults(train: &TrainSpec, session: &Session, dataset: &mut Dataset) -> Result<(), Fault> {
     for wanted in &train.fields {
-        let (Some(value), false) = (wanted.default, dataset.fields.contains_key(&wanted.name)) else { continue };
+        let (Some(value), false) = (wanted.default, dataset.fields.contains_key(&wanted.name)) else {
+            continue;
+        };
         let (dtype, row_shape) = field(session, train, &wanted.name)?;
         let mut shape = vec![dataset.rows];
         shape.extend(row_shape.unwrap_or_default());

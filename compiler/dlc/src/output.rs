@@ -14,7 +14,9 @@ pub fn write(bytes: &[u8]) -> Result<(), Fault> {
         Ok(()) => Ok(()),
         // As `head` expects: enough has been read.
         Err(fault) if fault.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
-        Err(fault) => Err(Diagnostic::error("E0820", format!("cannot write to standard output: {fault}")).into()),
+        Err(fault) => {
+            Err(Diagnostic::error("E0820", format!("cannot write to standard output: {fault}")).into())
+        }
     }
 }
 

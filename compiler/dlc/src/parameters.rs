@@ -119,11 +119,18 @@ fn input(
     let Some(tensor) = inputs.get(&arg.name) else {
         let given: Vec<&str> = inputs.keys().map(String::as_str).collect();
         let shape = arg.shape.join(", ");
-        return Err(Diagnostic::error("E0822", format!("the input `{}` ({}[{shape}]) is not given", arg.name, arg.dtype))
-            .note(format!("the model takes: {}", wanted.join(", ")))
-            .note(if given.is_empty() { "nothing was given".into() } else { format!("given: {}", given.join(", ")) })
-            .help(format!("`--input file.npz` with an array of that name, or `--input {}=file.npy`", arg.name))
-            .into());
+        return Err(Diagnostic::error(
+            "E0822",
+            format!("the input `{}` ({}[{shape}]) is not given", arg.name, arg.dtype),
+        )
+        .note(format!("the model takes: {}", wanted.join(", ")))
+        .note(if given.is_empty() {
+            "nothing was given".into()
+        } else {
+            format!("given: {}", given.join(", "))
+        })
+        .help(format!("`--input file.npz` with an array of that name, or `--input {}=file.npy`", arg.name))
+        .into());
     };
     Ok(tensor.convert(dtype).map_err(|fault| fault.note(format!("in the input `{}`", arg.name)))?)
 }
@@ -131,14 +138,19 @@ fn input(
 fn weight(arg: &ArgInfo, weights: &BTreeMap<String, Tensor>) -> Result<Tensor, Fault> {
     let Some(tensor) = weights.get(&arg.name) else {
         let near = did_you_mean(&arg.name, weights.keys().map(String::as_str));
-        return Err(Diagnostic::error("E0705", format!("the weights lack `{}`, which the model has", arg.name))
-            .maybe_help(near.map(|near| format!("they have `{near}`")))
-            .into());
+        return Err(Diagnostic::error(
+            "E0705",
+            format!("the weights lack `{}`, which the model has", arg.name),
+        )
+        .maybe_help(near.map(|near| format!("they have `{near}`")))
+        .into());
     };
     Ok(tensor.clone())
 }
 
 /// The folder of a model's file: where its data are looked for first.
 pub fn folder_of(file: &Path) -> PathBuf {
-    file.parent().filter(|folder| !folder.as_os_str().is_empty()).map_or(PathBuf::from("."), Path::to_path_buf)
+    file.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .map_or(PathBuf::from("."), Path::to_path_buf)
 }

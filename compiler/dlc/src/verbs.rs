@@ -16,11 +16,24 @@ use crate::fault::Fault;
 
 /// Verbs that are designed and not built.
 const LATER: &[&str] = &[
-    "new", "bench", "report", "import", "export", "lsp", "serve", "zoo", "tune", "repl", "doc", "completions", "man",
+    "new",
+    "bench",
+    "report",
+    "import",
+    "export",
+    "lsp",
+    "serve",
+    "zoo",
+    "tune",
+    "repl",
+    "doc",
+    "completions",
+    "man",
 ];
 
-const BUILT: &[&str] =
-    &["check", "fmt", "explain", "inspect", "compile", "run", "grad", "train", "eval", "test", "doctor", "help"];
+const BUILT: &[&str] = &[
+    "check", "fmt", "explain", "inspect", "compile", "run", "grad", "train", "eval", "test", "doctor", "help",
+];
 
 /// A word that is no verb of this version.
 pub fn later(words: &[String]) -> Result<(), Fault> {

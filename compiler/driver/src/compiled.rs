@@ -13,11 +13,6 @@ pub struct Compiled {
     pub object: Object,
 }
 
-/// What hosts call entry points, where the compiler's name says too little.
-fn host_name(entry: &str) -> &str {
-    if entry == "finish" { "eval_finish" } else { entry }
-}
-
 impl Session {
     /// The functions of these entry points; those that the model does not have are left out.
     pub fn entries(built: &Built, wanted: &[&str]) -> Vec<(&'static str, FuncId)> {
@@ -69,7 +64,7 @@ impl Session {
         let place = |span| self.place(span);
         let with_options = entries.iter().map(|(name, id)| {
             let options = lower::Options {
-                name: format!("{prefix}_{}_plan", host_name(name)),
+                name: format!("{prefix}_{}_plan", name),
                 float: self.options.float,
                 vector_bits: self.options.target.vector_bits as u16,
                 style: match self.options.style {
@@ -143,7 +138,7 @@ impl Session {
         cache: &dyn Cache,
         trace: &mut Trace,
     ) -> Result<Compiled, Failure> {
-        let names: Vec<&str> = entries.iter().map(|(name, _)| host_name(name)).collect();
+        let names: Vec<&str> = entries.iter().map(|(name, _)| *name).collect();
         let manifest = manifest(&built.name, &names, &kernels.plans);
         let options = self.llvm_options();
         let key = trace.time("hash", || cache::key(&kernels, &manifest, interface, &options));

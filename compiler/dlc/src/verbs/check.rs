@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 /// Find every error in model files, without running anything
 #[derive(Args)]
-#[command(after_help = "Examples:\n  dlc check digits.model\n  dlc check --format json *.model\n  cat digits.model | dlc check -")]
+#[command(
+    after_help = "Examples:\n  dlc check digits.model\n  dlc check --format json *.model\n  cat digits.model | dlc check -"
+)]
 pub struct Arguments {
     /// Model files; `-` is standard input
     #[arg(required = true)]

@@ -81,7 +81,9 @@ fn emit(word: &str) -> Result<Emit, String> {
         "header" => Emit::Header,
         "manifest" => Emit::Manifest,
         "ptx" => return Err("`ptx` is not supported yet".into()),
-        other => Emit::Stage(Stage::parse(other).ok_or_else(|| format!("there is nothing called `{other}` to emit"))?),
+        other => Emit::Stage(
+            Stage::parse(other).ok_or_else(|| format!("there is nothing called `{other}` to emit"))?,
+        ),
     })
 }
 
@@ -98,12 +100,16 @@ fn memory(text: &str) -> Result<u64, String> {
     let rest = text[digits.len()..].to_ascii_uppercase();
     let known = ["", "B", "K", "M", "G", "T", "KB", "MB", "GB", "TB", "KIB", "MIB", "GIB", "TIB"];
     let bytes = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
-    bytes.filter(|_| known.contains(&rest.as_str())).ok_or_else(|| format!("`{text}` is not a size such as 512M or 2G"))
+    bytes
+        .filter(|_| known.contains(&rest.as_str()))
+        .ok_or_else(|| format!("`{text}` is not a size such as 512M or 2G"))
 }
 
 pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     if arguments.specialize.is_some() {
-        return Err(Fault::Usage("`--specialize` is not supported yet; `--bind DIM=N` fixes one size".into()));
+        return Err(Fault::Usage(
+            "`--specialize` is not supported yet; `--bind DIM=N` fixes one size".into(),
+        ));
     }
     let names: Vec<&str> = driver::pass_names();
     if let Some(pass) = arguments.dump_after.iter().find(|pass| !names.contains(&pass.as_str())) {
@@ -123,10 +129,12 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
             _ => None,
         })
         .collect();
-    let sink = Sink { folder: arguments.output.clone(), single: arguments.emit.len() == 1 && !stages.is_empty() };
+    let sink =
+        Sink { folder: arguments.output.clone(), single: arguments.emit.len() == 1 && !stages.is_empty() };
     // Stages of the syntax need no model that is free of faults.
     if arguments.emit.len() == stages.len() && stages.iter().all(|stage| stage.is_syntax()) {
-        let stem = arguments.file.file_stem().map_or("stdin".into(), |stem| stem.to_string_lossy().into_owned());
+        let stem =
+            arguments.file.file_stem().map_or("stdin".into(), |stem| stem.to_string_lossy().into_owned());
         for stage in stages {
             sink.text(&stem, stage.name(), &session.syntax_text(stage).unwrap_or_default())?;
         }
@@ -255,19 +263,21 @@ impl Job<'_> {
     fn check_memory(&self, compiled: &Compiled, limit: u64) -> Result<(), Fault> {
         let Some(plan) = compiled.kernels.plans.first() else { return Ok(()) };
         let arrays = plan.args.iter().chain(&plan.results).filter(|arg| arg.role != ArgRole::Control);
-        let arrays: Dim =
-            arrays.map(|arg| arg.shape.iter().product::<Dim>() * arg.dtype.size() as i64).sum();
+        let arrays: Dim = arrays.map(|arg| arg.shape.iter().product::<Dim>() * arg.dtype.size() as i64).sum();
         let peak = arrays + plan.workspace.clone();
         match peak.eval(&BTreeMap::<Symbol, i64>::new()) {
             Ok(bytes) if u64::try_from(bytes).is_ok_and(|bytes| bytes <= limit) => Ok(()),
             Ok(bytes) => {
                 let needed = size(u64::try_from(bytes).unwrap_or(u64::MAX));
-                let message = format!("a pass needs {needed}, more than --max-memory allows ({})", size(limit));
+                let message =
+                    format!("a pass needs {needed}, more than --max-memory allows ({})", size(limit));
                 Err(Diagnostic::error("E0905", message).into())
             }
-            Err(_) => Err(Diagnostic::error("E0905", format!("the memory of a pass is not fixed: {peak} bytes"))
-                .help("fix its dimensions with `--bind`, as in `--bind batch=8`")
-                .into()),
+            Err(_) => {
+                Err(Diagnostic::error("E0905", format!("the memory of a pass is not fixed: {peak} bytes"))
+                    .help("fix its dimensions with `--bind`, as in `--bind batch=8`")
+                    .into())
+            }
         }
     }
 }

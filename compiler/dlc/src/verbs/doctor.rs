@@ -14,7 +14,8 @@ pub struct Arguments {
 }
 
 /// Features of processors that change what code is made.
-const NOTABLE: &[&str] = &["sse4.2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512vl", "avx512bf16", "amx-tile", "neon", "sve"];
+const NOTABLE: &[&str] =
+    &["sse4.2", "avx", "avx2", "fma", "f16c", "avx512f", "avx512vl", "avx512bf16", "amx-tile", "neon", "sve"];
 
 pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let target = llvm::Target::native();
@@ -43,17 +44,33 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
         TextOrJson::Human => {
             let caches: Vec<String> = caches
                 .iter()
-                .map(|cache| format!("{} {}", cache["name"].as_str().unwrap_or(""), cache["size"].as_str().unwrap_or("")))
+                .map(|cache| {
+                    format!(
+                        "{} {}",
+                        cache["name"].as_str().unwrap_or(""),
+                        cache["size"].as_str().unwrap_or("")
+                    )
+                })
                 .collect();
             let or = |text: Option<String>, none: &str| text.unwrap_or_else(|| none.to_string());
             let lines = [
                 ("dlc", format!("{}, LLVM {}", driver::VERSION, llvm::version())),
                 ("processor", format!("{} ({})", target.cpu, target.triple)),
                 ("features", features.join(" ")),
-                ("vectors", format!("{} bits{}", target.vector_bits, if target.fma { ", fused multiply-add" } else { "" })),
+                (
+                    "vectors",
+                    format!(
+                        "{} bits{}",
+                        target.vector_bits,
+                        if target.fma { ", fused multiply-add" } else { "" }
+                    ),
+                ),
                 ("threads", exec::default_threads().to_string()),
                 ("caches", if caches.is_empty() { "not known".into() } else { caches.join(", ") }),
-                ("memory", or(memory().map(|bytes| format!("{:.1} GiB", bytes as f64 / 1073741824.0)), "not known")),
+                (
+                    "memory",
+                    or(memory().map(|bytes| format!("{:.1} GiB", bytes as f64 / 1073741824.0)), "not known"),
+                ),
                 ("linker", or(linker, "none found: `compile` cannot make shared libraries")),
                 ("object cache", or(cache, "off")),
                 ("gpu", "not supported yet".into()),
@@ -89,6 +106,7 @@ fn memory() -> Option<u64> {
 /// The compiler that links shared libraries, where it answers.
 fn linker() -> Option<String> {
     let name = env::var("CC").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "cc".into());
-    let output = Command::new(&name).arg("--version").output().ok().filter(|output| output.status.success())?;
+    let output =
+        Command::new(&name).arg("--version").output().ok().filter(|output| output.status.success())?;
     Some(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or(&name).to_string())
 }

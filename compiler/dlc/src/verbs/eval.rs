@@ -17,7 +17,9 @@ use train::{Context, Parameters, SplitName};
 
 /// Measure trained weights on a split of the data
 #[derive(Args)]
-#[command(after_help = "Examples:\n  dlc eval digits.model\n  dlc eval fraud.model --split test --format json\n  dlc eval digits.model --save held-out")]
+#[command(
+    after_help = "Examples:\n  dlc eval digits.model\n  dlc eval fraud.model --split test --format json\n  dlc eval digits.model --save held-out"
+)]
 pub struct Arguments {
     file: PathBuf,
     /// Weights; without it the best checkpoint of runs/NAME
@@ -55,7 +57,7 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     };
     let parameters = Parameters::from_weights(Weights::read(&weights, &Limits::default())?);
     let wanted: &[&str] =
-        if arguments.save.is_some() { &["eval", "finish", "run"] } else { &["eval", "finish"] };
+        if arguments.save.is_some() { &["eval", "eval_finish", "run"] } else { &["eval", "eval_finish"] };
     let entries = Session::entries(&built, wanted);
     let compiled = session.compile(&built, &entries, &cx.cache, &mut Trace::default()).within(&session)?;
     let program = compiled.load().within(&session)?;
@@ -88,7 +90,10 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
 
 fn best_checkpoint(name: &str) -> Result<PathBuf, Fault> {
     let folder = Path::new("runs").join(name).join("checkpoints");
-    let found = ["best.safetensors", "last.safetensors"].iter().map(|file| folder.join(file)).find(|file| file.exists());
+    let found = ["best.safetensors", "last.safetensors"]
+        .iter()
+        .map(|file| folder.join(file))
+        .find(|file| file.exists());
     found.ok_or_else(|| {
         Diagnostic::error("E0827", format!("`{}` holds no checkpoint", folder.display()))
             .help("train the model first, or name a file with `--weights`")

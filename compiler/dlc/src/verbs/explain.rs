@@ -27,8 +27,8 @@ pub fn run(_: &Cx, arguments: Arguments) -> Result<(), Fault> {
         None => {
             let codes = explanations::all();
             let near = base::did_you_mean(&wanted, codes.iter().map(|entry| entry.code));
-            let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
-            Err(Fault::Usage(format!("there is no code `{wanted}`{hint} `dlc explain --list` shows all")))
+            let hint = near.map_or(String::new(), |near| format!(", did you mean {near}?"));
+            Err(Fault::Usage(format!("there is no code `{wanted}`{hint}; `dlc explain --list` shows all")))
         }
     }
 }

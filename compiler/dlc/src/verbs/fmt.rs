@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 /// Write model files in canonical form
 #[derive(Args)]
-#[command(after_help = "Examples:\n  dlc fmt digits.model\n  dlc fmt --check *.model\n  dlc fmt - < digits.model")]
+#[command(
+    after_help = "Examples:\n  dlc fmt digits.model\n  dlc fmt --check *.model\n  dlc fmt - < digits.model"
+)]
 pub struct Arguments {
     /// Model files; `-` reads standard input and writes standard output
     #[arg(required = true)]

@@ -15,7 +15,9 @@ use tensor::{Tensor, safetensors::Weights};
 
 /// Loss and gradients for one batch, as training computes them
 #[derive(Args)]
-#[command(after_help = "Examples:\n  dlc grad digits.model --input batch.npz --weights w.safetensors --output grads.safetensors")]
+#[command(
+    after_help = "Examples:\n  dlc grad digits.model --input batch.npz --weights w.safetensors --output grads.safetensors"
+)]
 pub struct Arguments {
     file: PathBuf,
     /// The batch: in.npz with fields by name, NAME=file.npy, or `-`; without it, the first batch of the model's data

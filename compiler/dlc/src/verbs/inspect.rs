@@ -15,7 +15,9 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 /// Show layers, output shapes, parameters, work and memory of a model
 #[derive(Args)]
-#[command(after_help = "Examples:\n  dlc inspect digits.model\n  dlc inspect digits.model --bind batch=8 --format json\n  dlc inspect digits.model --kernels")]
+#[command(
+    after_help = "Examples:\n  dlc inspect digits.model\n  dlc inspect digits.model --bind batch=8 --format json\n  dlc inspect digits.model --kernels"
+)]
 pub struct Arguments {
     file: PathBuf,
     #[arg(long, value_enum, default_value_t = TextOrJson::Human)]
@@ -39,8 +41,10 @@ struct Row {
 pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let mut options = cx.options()?;
     // Sizes are shown beside formulas, so the formulas stay.
-    let bind: BTreeMap<Symbol, i64> =
-        std::mem::take(&mut options.sema.bind).into_iter().map(|(name, size)| (Symbol::new(&name), size)).collect();
+    let bind: BTreeMap<Symbol, i64> = std::mem::take(&mut options.sema.bind)
+        .into_iter()
+        .map(|(name, size)| (Symbol::new(&name), size))
+        .collect();
     let session = cx.session_with(&arguments.file, options)?;
     let (built, warnings) = session.build(cx.model(), false).within(&session)?;
     cx.warn(&warnings, &session);
@@ -50,7 +54,12 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let size = |ty: &graph::Type| ty.shape.elements() * ty.dtype.concrete(float).size() as i64;
     let of_instance = |path: &str| -> Dim {
         let inside = |name: &str| name.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
-        built.weights.iter().filter(|weight| inside(&weight.name)).map(|weight| weight.ty.shape.elements()).sum()
+        built
+            .weights
+            .iter()
+            .filter(|weight| inside(&weight.name))
+            .map(|weight| weight.ty.shape.elements())
+            .sum()
     };
     let rows: Vec<Row> = built
         .layers

@@ -16,7 +16,9 @@ const SHOWN: usize = 64;
 
 /// Run a model once
 #[derive(Args)]
-#[command(after_help = "Examples:\n  dlc run digits.model --input images.npz --weights runs/digits/checkpoints/best.safetensors\n  dlc run linear.model --input x=x.npy --output y.npz")]
+#[command(
+    after_help = "Examples:\n  dlc run digits.model --input images.npz --weights runs/digits/checkpoints/best.safetensors\n  dlc run linear.model --input x=x.npy --output y.npz"
+)]
 pub struct Arguments {
     file: PathBuf,
     /// Inputs: in.npz with fields by name, NAME=file.npy, or `-` for npz on standard input

@@ -63,7 +63,9 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
         }
     }
     let ended = began.elapsed().as_secs_f64();
-    output::print(&format!("\n{passed} passed, {failed} failed, {left_out} filtered out, in {ended:.2} s\n"))?;
+    output::print(&format!(
+        "\n{passed} passed, {failed} failed, {left_out} filtered out, in {ended:.2} s\n"
+    ))?;
     if failed > 0 { Err(Fault::Told) } else { Ok(()) }
 }
 
@@ -109,7 +111,8 @@ fn controls(case: &TestCase) -> Vec<Array> {
 /// What does not hold, in words.
 fn judge(session: &Session, case: &TestCase, values: &BTreeMap<String, Vec<f64>>, how: &str) -> Vec<String> {
     let mut faults = Vec::new();
-    let of = |number: usize, part: &str| values.get(&format!("{number}.{part}")).map_or(&[][..], Vec::as_slice);
+    let of =
+        |number: usize, part: &str| values.get(&format!("{number}.{part}")).map_or(&[][..], Vec::as_slice);
     for (number, assert) in case.asserts.iter().enumerate() {
         let found = if assert.near {
             let (left, right) = (of(number, "left"), of(number, "right"));

@@ -19,7 +19,9 @@ use train::{Context, Evaluation, Parameters, RunOptions};
 
 /// Train a model; the run's folder gets configuration, log, checkpoints and a page with curves
 #[derive(Args)]
-#[command(after_help = "Examples:\n  dlc train digits.model\n  dlc train digits.model --set train.epochs=3 --out runs/short\n  dlc train digits.model --resume runs/digits")]
+#[command(
+    after_help = "Examples:\n  dlc train digits.model\n  dlc train digits.model --set train.epochs=3 --out runs/short\n  dlc train digits.model --resume runs/digits"
+)]
 pub struct Arguments {
     file: PathBuf,
     /// Where the data lie: PATH instead of the model's, or NAME=PATH for the field NAME
@@ -46,7 +48,7 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let Some(item) = &built.train else { return Err(dataset::no_training(&built.name).into()) };
     let spec = dataset::spec(cx, &session, &built, item)?;
     let data = dataset::read(cx, &session, &arguments.file, item, &arguments.data)?;
-    let entries = Session::entries(&built, &["init", "step", "eval", "finish", "fit"]);
+    let entries = Session::entries(&built, &["init", "step", "eval", "eval_finish", "fit"]);
     let compiled = session.compile(&built, &entries, &cx.cache, &mut Trace::default()).within(&session)?;
     let program = compiled.load().within(&session)?;
     let pool = cx.pool()?;
