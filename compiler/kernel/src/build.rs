@@ -68,7 +68,10 @@ impl Expr {
         }
     }
 
-    #[allow(clippy::should_implement_trait, reason = "builders by value; operators would hide which IR they build")]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "builders by value; operators would hide which IR they build"
+    )]
     pub fn add(self, other: Expr) -> Expr {
         Expr::binary(Binary::Add, self, other)
     }

@@ -79,7 +79,9 @@ pub fn run(
     let grid = size(&kernel.grid, dims)?;
     for step in 0..grid {
         let block = if order == Order::Ascending { step } else { grid - 1 - step };
-        machine.run_block(block).map_err(|failure| failure.within(&format!("{}, block {block}", kernel.name)))?;
+        machine
+            .run_block(block)
+            .map_err(|failure| failure.within(&format!("{}, block {block}", kernel.name)))?;
     }
     machine.memories.truncate(machine.shared_memories);
     Ok(())
@@ -121,7 +123,9 @@ impl<'a> Machine<'a> {
             let shape = buffer.shape.iter().map(|dim| size(dim, dims)).collect::<Result<Vec<_>, _>>()?;
             let bytes = shape.iter().product::<i64>() as usize * buffer.dtype.size();
             let place = if buffer.space.is_argument() {
-                *arguments.next().ok_or_else(|| Failure::invalid(format!("{}: too few buffers", kernel.name)))?
+                *arguments
+                    .next()
+                    .ok_or_else(|| Failure::invalid(format!("{}: too few buffers", kernel.name)))?
             } else {
                 memories.push(Memory::poisoned(bytes));
                 Place { memory: memories.len() - 1, offset: 0 }
@@ -146,7 +150,16 @@ impl<'a> Machine<'a> {
         }
         let vars = vec![None; kernel.vars.len()];
         let writer = Writer { call, block: 0 };
-        Ok(Machine { kernel, memories, shared_memories, regions, vars, dims, formulas: HashMap::new(), writer })
+        Ok(Machine {
+            kernel,
+            memories,
+            shared_memories,
+            regions,
+            vars,
+            dims,
+            formulas: HashMap::new(),
+            writer,
+        })
     }
 
     fn run_block(&mut self, block: i64) -> Result<(), Failure> {
@@ -200,10 +213,9 @@ impl<'a> Machine<'a> {
                 true => Ok(()),
                 false => Err(Failure::Check(*check)),
             },
-            Stmt::Barrier
-            | Stmt::AsyncCopy { .. }
-            | Stmt::AsyncWait { .. }
-            | Stmt::AtomicAdd { .. } => Err(Failure::invalid("a statement that is not for the processor")),
+            Stmt::Barrier | Stmt::AsyncCopy { .. } | Stmt::AsyncWait { .. } | Stmt::AtomicAdd { .. } => {
+                Err(Failure::invalid("a statement that is not for the processor"))
+            }
         }
     }
 
@@ -246,7 +258,13 @@ impl<'a> Machine<'a> {
     }
 
     /// The byte of one lane's element; consecutive along the last axis where no index is a vector.
-    fn address(&self, buffer: BufferId, index: &[Value], lane: usize, lanes: usize) -> Result<usize, Failure> {
+    fn address(
+        &self,
+        buffer: BufferId,
+        index: &[Value],
+        lane: usize,
+        lanes: usize,
+    ) -> Result<usize, Failure> {
         let region = &self.regions[buffer.index()];
         if index.len() != region.shape.len() {
             return Err(Failure::invalid(format!("{} indices for {}", index.len(), region.name)));
@@ -260,7 +278,9 @@ impl<'a> Machine<'a> {
             }
             if at < 0 || at >= *extent {
                 let name = &region.name;
-                return Err(Failure::invalid(format!("index {at} of {name}, axis {axis} of extent {extent}")));
+                return Err(Failure::invalid(format!(
+                    "index {at} of {name}, axis {axis} of extent {extent}"
+                )));
             }
             flat = flat * extent + at;
         }

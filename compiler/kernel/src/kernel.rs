@@ -65,10 +65,23 @@ impl Kernel {
     pub fn new(name: impl Into<String>) -> Kernel {
         let mut vars = IdVec::new();
         let block = vars.push(Var { name: "block".into(), ty: Ty::INDEX });
-        Kernel { name: name.into(), buffers: IdVec::new(), vars, block, grid: Dim::from(1i64), body: Vec::new() }
+        Kernel {
+            name: name.into(),
+            buffers: IdVec::new(),
+            vars,
+            block,
+            grid: Dim::from(1i64),
+            body: Vec::new(),
+        }
     }
 
-    pub fn buffer(&mut self, name: impl Into<String>, dtype: DType, shape: Vec<Dim>, space: Space) -> BufferId {
+    pub fn buffer(
+        &mut self,
+        name: impl Into<String>,
+        dtype: DType,
+        shape: Vec<Dim>,
+        space: Space,
+    ) -> BufferId {
         self.buffers.push(Buffer { name: name.into(), dtype, shape, space })
     }
 

@@ -54,7 +54,9 @@ pub enum BufferRef {
     Arg(usize),
     Result(usize),
     /// Bytes from the workspace's start, a multiple of 64.
-    Workspace { offset: Dim },
+    Workspace {
+        offset: Dim,
+    },
     Constant(ConstantId),
 }
 
@@ -78,9 +80,17 @@ pub struct Check {
 pub enum Step {
     Call(Call),
     /// Ends with the check's status unless `at_least <= value` for the dims of this call.
-    Require { value: Dim, at_least: Dim, check: u32 },
+    Require {
+        value: Dim,
+        at_least: Dim,
+        check: u32,
+    },
     /// Ends with the check's status unless `a == b`.
-    RequireEq { a: Dim, b: Dim, check: u32 },
+    RequireEq {
+        a: Dim,
+        b: Dim,
+        check: u32,
+    },
 }
 
 #[derive(Clone, PartialEq, Debug)]

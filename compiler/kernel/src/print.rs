@@ -1,6 +1,8 @@
 //! Kernels and plans as text: one statement a line, loops indented.
 
-use crate::{Binary, BufferRef, Const, Expr, Kernel, LoopKind, Module, Plan, Space, Step, Stmt, Unary, VarId};
+use crate::{
+    Binary, BufferRef, Const, Expr, Kernel, LoopKind, Module, Plan, Space, Step, Stmt, Unary, VarId,
+};
 use std::fmt::Write;
 
 /// Every plan, then every kernel.
@@ -20,11 +22,19 @@ pub fn module(module: &Module) -> String {
 pub fn plan(module: &Module, plan: &Plan) -> String {
     let mut text = String::new();
     let symbols: Vec<&str> = plan.symbols.iter().map(|symbol| symbol.name()).collect();
-    line(&mut text, 0, format_args!("plan {} dims({}) workspace {}", plan.name, symbols.join(", "), plan.workspace));
+    line(
+        &mut text,
+        0,
+        format_args!("plan {} dims({}) workspace {}", plan.name, symbols.join(", "), plan.workspace),
+    );
     for (what, args) in [("arg", &plan.args), ("result", &plan.results)] {
         for (index, arg) in args.iter().enumerate() {
             let shape = dims(&arg.shape);
-            line(&mut text, 1, format_args!("{what}{index} {:?} {}: {}{shape}", arg.role, arg.name, arg.dtype));
+            line(
+                &mut text,
+                1,
+                format_args!("{what}{index} {:?} {}: {}{shape}", arg.role, arg.name, arg.dtype),
+            );
         }
     }
     for (id, constant) in plan.constants.iter() {
@@ -38,7 +48,11 @@ pub fn plan(module: &Module, plan: &Plan) -> String {
                 line(&mut text, 1, format_args!("call {name}({})  # work {}", buffers.join(", "), call.work));
             }
             Step::Require { value, at_least, check } => {
-                line(&mut text, 1, format_args!("require {value} >= {at_least} else {}", message(plan, *check)));
+                line(
+                    &mut text,
+                    1,
+                    format_args!("require {value} >= {at_least} else {}", message(plan, *check)),
+                );
             }
             Step::RequireEq { a, b, check } => {
                 line(&mut text, 1, format_args!("require {a} == {b} else {}", message(plan, *check)));
@@ -196,7 +210,9 @@ impl Printer<'_> {
             Expr::Splat(x, lanes) => format!("splat({}, {lanes})", self.expr(x)),
             Expr::Ramp { base, stride, lanes } => format!("ramp({}, {stride}, {lanes})", self.expr(base)),
             Expr::Lane(x, lane) => format!("{}.lane({lane})", self.expr(x)),
-            Expr::Horizontal(op, x) => format!("horizontal {}({})", format!("{op:?}").to_lowercase(), self.expr(x)),
+            Expr::Horizontal(op, x) => {
+                format!("horizontal {}({})", format!("{op:?}").to_lowercase(), self.expr(x))
+            }
         }
     }
 }

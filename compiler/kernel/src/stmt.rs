@@ -14,24 +14,64 @@ pub enum LoopKind {
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Stmt {
     /// `for var in (from..to).step_by(step)`; `step > 0`.
-    For { var: VarId, from: Expr, to: Expr, step: i64, kind: LoopKind, body: Vec<Stmt> },
-    If { condition: Expr, then: Vec<Stmt>, otherwise: Vec<Stmt> },
+    For {
+        var: VarId,
+        from: Expr,
+        to: Expr,
+        step: i64,
+        kind: LoopKind,
+        body: Vec<Stmt>,
+    },
+    If {
+        condition: Expr,
+        then: Vec<Stmt>,
+        otherwise: Vec<Stmt>,
+    },
     /// Binds a name once.
-    Let { var: VarId, value: Expr },
+    Let {
+        var: VarId,
+        value: Expr,
+    },
     /// Declares a register that [`Stmt::Assign`] may change.
-    Register { var: VarId, init: Expr },
-    Assign { var: VarId, value: Expr },
+    Register {
+        var: VarId,
+        init: Expr,
+    },
+    Assign {
+        var: VarId,
+        value: Expr,
+    },
     /// Vectors go to consecutive elements along the last axis, or are scattered where an index is a vector.
     /// Lanes whose `mask` is false are not written.
-    Store { buffer: BufferId, index: Vec<Expr>, value: Expr, mask: Option<Expr> },
+    Store {
+        buffer: BufferId,
+        index: Vec<Expr>,
+        value: Expr,
+        mask: Option<Expr>,
+    },
     /// Ends the call with this status (an index into [`crate::Plan::checks`], plus one) if the condition is false.
-    Check { condition: Expr, check: u32 },
+    Check {
+        condition: Expr,
+        check: u32,
+    },
     /// All threads of the block arrive before any goes on. Not for CPUs.
     Barrier,
     /// Starts a copy into shared memory that a later [`Stmt::AsyncWait`] waits for. Not for CPUs.
-    AsyncCopy { to: BufferId, to_index: Vec<Expr>, from: BufferId, from_index: Vec<Expr>, elements: u16 },
+    AsyncCopy {
+        to: BufferId,
+        to_index: Vec<Expr>,
+        from: BufferId,
+        from_index: Vec<Expr>,
+        elements: u16,
+    },
     /// Waits until at most `pending` groups of copies are under way. Not for CPUs.
-    AsyncWait { pending: u8 },
+    AsyncWait {
+        pending: u8,
+    },
     /// Integer addition that no other thread can split. Not for CPUs.
-    AtomicAdd { buffer: BufferId, index: Vec<Expr>, value: Expr },
+    AtomicAdd {
+        buffer: BufferId,
+        index: Vec<Expr>,
+        value: Expr,
+    },
 }

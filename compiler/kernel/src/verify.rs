@@ -27,7 +27,8 @@ pub fn module(module: &Module) -> Checked {
         self::kernel(kernel)?;
     }
     for plan in &module.plans {
-        self::plan(module, plan).map_err(|Violation(message)| Violation(format!("plan {}: {message}", plan.name)))?;
+        self::plan(module, plan)
+            .map_err(|Violation(message)| Violation(format!("plan {}: {message}", plan.name)))?;
     }
     Ok(())
 }
@@ -46,10 +47,17 @@ pub fn plan(module: &Module, plan: &Plan) -> Checked {
                 continue;
             }
         };
-        let Some(kernel) = module.kernels.get(call.kernel) else { return fail("calls a kernel that does not exist") };
+        let Some(kernel) = module.kernels.get(call.kernel) else {
+            return fail("calls a kernel that does not exist");
+        };
         let buffers: Vec<_> = kernel.arguments().collect();
         if buffers.len() != call.buffers.len() {
-            return fail(format!("{} takes {} buffers, not {}", kernel.name, buffers.len(), call.buffers.len()));
+            return fail(format!(
+                "{} takes {} buffers, not {}",
+                kernel.name,
+                buffers.len(),
+                call.buffers.len()
+            ));
         }
         for ((_, buffer), place) in buffers.iter().zip(&call.buffers) {
             let (dtype, constant) = match place {
@@ -59,7 +67,10 @@ pub fn plan(module: &Module, plan: &Plan) -> Checked {
                 BufferRef::Workspace { .. } => (Some(buffer.dtype), false),
             };
             if dtype != Some(buffer.dtype) {
-                return fail(format!("{} of {} is {}, not {dtype:?}", buffer.name, kernel.name, buffer.dtype));
+                return fail(format!(
+                    "{} of {} is {}, not {dtype:?}",
+                    buffer.name, kernel.name, buffer.dtype
+                ));
             }
             if constant && buffer.space != Space::Input {
                 return fail(format!("{} writes {} which is read only", kernel.name, buffer.name));
@@ -106,7 +117,8 @@ pub fn kernel(kernel: &Kernel) -> Checked {
         let Some(extents) = extents else {
             return fail(format!("kernel {}: local {} has no constant size", kernel.name, buffer.name));
         };
-        let elements = extents.iter().try_fold(1usize, |n, extent| n.checked_mul(usize::try_from(*extent).ok()?));
+        let elements =
+            extents.iter().try_fold(1usize, |n, extent| n.checked_mul(usize::try_from(*extent).ok()?));
         let bytes = elements.and_then(|elements| elements.checked_mul(buffer.dtype.size()));
         local = bytes.and_then(|bytes| local.checked_add(bytes)).unwrap_or(usize::MAX);
     }
@@ -158,7 +170,10 @@ impl Scope<'_> {
                     return fail(format!("the loop over {} has no proper step or variable", self.name(*var)));
                 }
                 if *kind == LoopKind::Unrolled && (from.as_int().is_none() || to.as_int().is_none()) {
-                    return fail(format!("the unrolled loop over {} has no constant bounds", self.name(*var)));
+                    return fail(format!(
+                        "the unrolled loop over {} has no constant bounds",
+                        self.name(*var)
+                    ));
                 }
                 let outer = self.bound[var.index()];
                 self.bound[var.index()] = State::Fixed;
@@ -276,7 +291,8 @@ impl Scope<'_> {
             }
             Expr::Select(condition, yes, no) => {
                 let (condition, ty) = (self.ty(condition)?, self.same(yes, no)?);
-                let fits = condition.dtype == DType::Bool && (condition.lanes == 1 || condition.lanes == ty.lanes);
+                let fits =
+                    condition.dtype == DType::Bool && (condition.lanes == 1 || condition.lanes == ty.lanes);
                 if fits { Ok(ty) } else { fail(format!("a select of {ty} by {condition}")) }
             }
             Expr::Cast(dtype, x) => Ok(Ty::vector(*dtype, self.ty(x)?.lanes)),

@@ -8,7 +8,7 @@ use crate::{
     place::{Analysis, Place},
 };
 use graph::{Effect, NodeId, Op};
-use kernel::{Binary, Check, DType, Expr, Stmt, Step};
+use kernel::{Binary, Check, DType, Expr, Step, Stmt};
 use shape::Dim;
 
 /// Indices that must be below an extent wherever they are read.
@@ -28,7 +28,9 @@ pub fn requirements(analysis: &Analysis<'_>, checks: &mut Vec<Check>) -> Vec<Ste
     for effect in &analysis.function.effects {
         let check = checks.len() as u32;
         let (message, span) = match effect {
-            Effect::RequireGe { message, span, .. } | Effect::RequireEq { message, span, .. } => (message, span),
+            Effect::RequireGe { message, span, .. } | Effect::RequireEq { message, span, .. } => {
+                (message, span)
+            }
         };
         let place = span.map(analysis.options.place).unwrap_or_default();
         checks.push(Check { message: message.clone(), place });
@@ -93,7 +95,8 @@ pub fn emit_bound(analysis: &Analysis<'_>, groups: &Groups, bound: &Bound, draft
     }
     let (mut body, value) = c.scope(|c| {
         let value = c.value(bound.index, &at, None);
-        let wide = if c.body.kernel.ty(&value).dtype == DType::I64 { value } else { Expr::cast(DType::I64, value) };
+        let wide =
+            if c.body.kernel.ty(&value).dtype == DType::I64 { value } else { Expr::cast(DType::I64, value) };
         c.bind(wide)
     });
     let condition =

@@ -29,7 +29,12 @@ pub struct Composer<'a, 'b> {
 }
 
 impl<'a, 'b> Composer<'a, 'b> {
-    pub fn new(analysis: &'b Analysis<'a>, groups: &'b Groups, group: usize, name: String) -> Composer<'a, 'b> {
+    pub fn new(
+        analysis: &'b Analysis<'a>,
+        groups: &'b Groups,
+        group: usize,
+        name: String,
+    ) -> Composer<'a, 'b> {
         let ranges = Ranges::new(analysis.function.facts.clone());
         Composer {
             analysis,
@@ -126,13 +131,26 @@ impl<'a, 'b> Composer<'a, 'b> {
         Expr::Var(var)
     }
 
+    /// A partial result of a reduction; the last index tells which.
+    pub fn slot(&mut self, slots: Store, hero: NodeId, shape: &[Dim], count: &Dim, index: &[Expr]) -> Expr {
+        let dtype = match self.analysis.dtype(hero) {
+            DType::F16 | DType::BF16 => DType::F32,
+            dtype => dtype,
+        };
+        let extents: Vec<Dim> = shape.iter().chain([count]).cloned().collect();
+        let elements = extents.iter().cloned().product();
+        let buffer = self.body.buffer(slots, "slots", dtype, elements, Space::Input);
+        Expr::Load { buffer, index: vec![self.offset(&extents, index)], lanes: 1, mask: None }
+    }
+
     /// What the operator's element function says.
     pub fn element(&mut self, id: NodeId, index: &[Expr], mask: Option<&Expr>) -> Expr {
         let analysis = self.analysis;
         let node = analysis.node(id);
         let inputs = types(analysis.function, node);
         let shapes: Vec<&[Dim]> = inputs.iter().map(|ty| &ty.shape[..]).collect();
-        let mut reader = NodeReader { composer: self, operands: &node.inputs, shapes: &shapes, mask: mask.cloned() };
+        let mut reader =
+            NodeReader { composer: self, operands: &node.inputs, shapes: &shapes, mask: mask.cloned() };
         let float = analysis.options.float;
         let mut cx = ElementCx { reader: &mut reader, inputs: &inputs, output: node.ty(), float };
         node.op.element(&mut cx, index)

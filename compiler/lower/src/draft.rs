@@ -49,7 +49,14 @@ impl Body {
     }
 
     /// The buffer of a value, seen as one row of all its elements.
-    pub fn buffer(&mut self, store: Store, name: &str, dtype: DType, elements: Dim, space: Space) -> BufferId {
+    pub fn buffer(
+        &mut self,
+        store: Store,
+        name: &str,
+        dtype: DType,
+        elements: Dim,
+        space: Space,
+    ) -> BufferId {
         if let Some((_, _, id)) = self.bound.iter().find(|(s, sp, _)| *s == store && *sp == space) {
             return *id;
         }

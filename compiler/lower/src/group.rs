@@ -13,11 +13,17 @@ use std::collections::BTreeSet;
 #[derive(Clone, PartialEq, Debug)]
 pub enum Kind {
     Map,
-    Reduce { extents: Vec<Dim> },
-    Contract { extents: Vec<Dim> },
+    Reduce {
+        extents: Vec<Dim>,
+    },
+    Contract {
+        extents: Vec<Dim>,
+    },
     Scatter,
     /// A result that is no computed value's own memory: an argument, or a value that is a result twice.
-    Copy { result: usize },
+    Copy {
+        result: usize,
+    },
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -153,7 +159,10 @@ impl Grouping<'_, '_> {
             (Kind::Map | Kind::Reduce { .. } | Kind::Contract { .. }, Some(Form::Map)) => {
                 let related = reads.iter().any(own)
                     || candidate.kind == Kind::Map
-                        && candidate.members.iter().any(|member| !self.operands_read(*member).is_disjoint(reads));
+                        && candidate
+                            .members
+                            .iter()
+                            .any(|member| !self.operands_read(*member).is_disjoint(reads));
                 related && self.reads_in_place(id, group)
             }
             _ => false,
@@ -173,7 +182,8 @@ impl Grouping<'_, '_> {
             if !self.reads[input.index()].iter().any(touches) {
                 return true;
             }
-            let same_place = analysis.is_elementwise(id) && analysis.ty(*input).shape == analysis.ty(id).shape;
+            let same_place =
+                analysis.is_elementwise(id) && analysis.ty(*input).shape == analysis.ty(id).shape;
             same_place && (self.group_of[input.index()] == Some(group) || self.reads_in_place(*input, group))
         })
     }

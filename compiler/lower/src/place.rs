@@ -105,7 +105,8 @@ impl<'a> Analysis<'a> {
 
     fn decide(&mut self, live: &[bool]) -> Result<(), Unsupported> {
         let upstream = self.upstream_costs();
-        let results: BTreeSet<NodeId> = self.function.results.iter().map(|(_, _, node)| self.unviewed(*node)).collect();
+        let results: BTreeSet<NodeId> =
+            self.function.results.iter().map(|(_, _, node)| self.unviewed(*node)).collect();
         let mut evaluations = vec![0f64; self.function.nodes.len()];
         let mut forced = vec![false; self.function.nodes.len()];
         for (id, node) in self.function.nodes.iter().rev() {
@@ -165,7 +166,11 @@ impl<'a> Analysis<'a> {
             let cost = own + node.inputs.iter().map(|input| costs[input.index()]).sum::<f64>();
             let map = self.places[index] == Place::Computed && self.forms[index] == Some(Form::Map);
             let kept = results.contains(&id) || forced[index] && !self.is_access(id);
-            if map && !kept && (evaluations[index] - 1.0).max(0.0) * cost <= RECOMPUTE_LIMIT && cost <= EXPRESSION_LIMIT {
+            if map
+                && !kept
+                && (evaluations[index] - 1.0).max(0.0) * cost <= RECOMPUTE_LIMIT
+                && cost <= EXPRESSION_LIMIT
+            {
                 self.places[index] = Place::Inline;
             }
             costs[index] = if matches!(self.places[index], Place::Inline | Place::View) { cost } else { 0.0 };
@@ -185,7 +190,12 @@ impl<'a> Analysis<'a> {
     fn is_access(&self, id: NodeId) -> bool {
         matches!(
             self.node(id).op,
-            Op::Transpose(_) | Op::Broadcast(_) | Op::Slice(_) | Op::Reshape(_) | Op::StopGradient(_) | Op::Window(_)
+            Op::Transpose(_)
+                | Op::Broadcast(_)
+                | Op::Slice(_)
+                | Op::Reshape(_)
+                | Op::StopGradient(_)
+                | Op::Window(_)
         )
     }
 
@@ -215,9 +225,12 @@ impl<'a> Analysis<'a> {
         match &node.op {
             Op::Broadcast(_) => ratio(),
             Op::Gather(_) => ratio(),
-            Op::Window(window) => {
-                window.size.iter().zip(&window.stride).map(|(size, stride)| *size as f64 / *stride as f64).product()
-            }
+            Op::Window(window) => window
+                .size
+                .iter()
+                .zip(&window.stride)
+                .map(|(size, stride)| *size as f64 / *stride as f64)
+                .product(),
             Op::Fold(fold) => fold.size.iter().product::<i64>() as f64,
             Op::ScatterAdd(_) if position == 1 => DYNAMIC_FACTOR,
             _ => 1.0,

@@ -64,7 +64,9 @@ impl Memory {
             if start + cell.dtype.size() > at {
                 if cell.writer.call == writer.call && cell.writer.block != writer.block {
                     let (a, b) = (writer.block, cell.writer.block);
-                    return Err(Failure::invalid(format!("blocks {a} and {b} of a call write the same place")));
+                    return Err(Failure::invalid(format!(
+                        "blocks {a} and {b} of a call write the same place"
+                    )));
                 }
                 self.cells[start] = None;
             }

@@ -36,7 +36,7 @@ impl Number {
         match (to, self) {
             (DType::Bool, x) => Number::Int(i64::from(x.is_true())),
             (to, Number::Float(x)) if to.is_float() => Number::Float(round(to, x)),
-            (to, Number::Int(x)) if to == DType::F64 => Number::Float(x as f64),
+            (DType::F64, Number::Int(x)) => Number::Float(x as f64),
             (to, Number::Int(x)) if to.is_float() => Number::Float(round(to, f64::from(x as f32))),
             (DType::I64, Number::Float(x)) => Number::Int(x as i64),
             (DType::I32, Number::Float(x)) => Number::Int(i64::from(x as i32)),
@@ -191,8 +191,20 @@ fn float_binary(op: Binary, dtype: DType, a: f64, b: f64) -> Number {
         Binary::Atan2 => a.atan2(b),
         Binary::Min | Binary::Max if a.is_nan() || b.is_nan() => f64::NAN,
         // The zeros are ordered: -0 below +0.
-        Binary::Min => if a < b || (a == b && a.is_sign_negative()) { a } else { b },
-        Binary::Max => if a > b || (a == b && a.is_sign_positive()) { a } else { b },
+        Binary::Min => {
+            if a < b || (a == b && a.is_sign_negative()) {
+                a
+            } else {
+                b
+            }
+        }
+        Binary::Max => {
+            if a > b || (a == b && a.is_sign_positive()) {
+                a
+            } else {
+                b
+            }
+        }
         Binary::And | Binary::Or | Binary::Xor | Binary::Shl | Binary::Shr | Binary::MulHi32 => f64::NAN,
     };
     Number::Float(round(dtype, value))
@@ -239,7 +251,13 @@ fn int_binary(op: Binary, dtype: DType, a: i64, b: i64) -> Number {
 fn power(base: i64, exponent: i64) -> i64 {
     match (base, exponent) {
         (1, _) => 1,
-        (-1, e) => if e % 2 == 0 { 1 } else { -1 },
+        (-1, e) => {
+            if e % 2 == 0 {
+                1
+            } else {
+                -1
+            }
+        }
         (_, e) if e < 0 => 0,
         (base, mut e) => {
             let (mut result, mut square) = (1i64, base);

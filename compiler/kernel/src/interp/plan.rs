@@ -56,7 +56,7 @@ pub fn run_plan(
                         BufferRef::Constant(id) => Place { memory: first_constant + id.index(), offset: 0 },
                         BufferRef::Workspace { offset } => {
                             let offset = size(offset, dims)? as usize;
-                            if offset % 64 != 0 {
+                            if !offset.is_multiple_of(64) {
                                 return Err(Failure::invalid("an offset in the workspace is not aligned"));
                             }
                             Place { memory: workspace, offset }

@@ -41,7 +41,9 @@ impl Ranges {
     pub fn decide(&self, condition: &Expr) -> Expr {
         match condition {
             Expr::Binary(Binary::And, a, b) => match (self.decide(a), self.decide(b)) {
-                (Expr::Const(Const::Bool(false)), _) | (_, Expr::Const(Const::Bool(false))) => Expr::bool(false),
+                (Expr::Const(Const::Bool(false)), _) | (_, Expr::Const(Const::Bool(false))) => {
+                    Expr::bool(false)
+                }
                 (a, b) => a.and(b),
             },
             Expr::Binary(op, a, b) if self.is_index(a) && self.is_index(b) => {
@@ -236,7 +238,8 @@ impl Linear {
             all.then(|| (atom.clone(), x.as_ref().clone(), c.clone(), quotient.scaled(&step)))
         });
         let Some((remainder, x, c, quotient)) = found else { return self };
-        self.terms.retain(|(atom, _)| *atom != remainder && !quotient.terms.iter().any(|(other, _)| other == atom));
+        self.terms
+            .retain(|(atom, _)| *atom != remainder && !quotient.terms.iter().any(|(other, _)| other == atom));
         self.constant = &self.constant - &quotient.constant;
         self.plus(&Linear::of(&x, ranges).scaled(&c), ranges)
     }
@@ -262,6 +265,17 @@ impl Linear {
                 Some(outside) => quotient.constant = outside,
                 None => rest.constant = self.constant.clone(),
             },
+        }
+        // A quotient of a quotient is one quotient: (x / a) / b = x / (a·b) for a, b above 0.
+        if op == Binary::Div
+            && rest.constant.is_const(0)
+            && let [(Expr::Binary(Binary::Div, x, a), one)] = rest.terms.as_slice()
+            && one.is_const(1)
+            && let Some(a) = Linear::of(a, ranges).as_dim()
+            && ranges.at_least(&a, &Dim::from(1i64))
+            && ranges.at_least(d, &Dim::from(1i64))
+        {
+            return quotient.plus(&Linear::of(x, ranges).divided(Binary::Div, &(a * d), ranges), ranges);
         }
         let decided = ranges.below(&rest, d);
         let inner = || Linear::atom(Expr::binary(op, rest.to_expr(), Expr::dim(d)));

@@ -45,14 +45,18 @@ pub fn visit_stmts(body: &[Stmt], f: &mut dyn FnMut(&Expr)) {
                 visit_stmts(then, f);
                 visit_stmts(otherwise, f);
             }
-            Stmt::Let { value, .. } | Stmt::Register { init: value, .. } | Stmt::Assign { value, .. } => f(value),
+            Stmt::Let { value, .. } | Stmt::Register { init: value, .. } | Stmt::Assign { value, .. } => {
+                f(value)
+            }
             Stmt::Store { index, value, mask, .. } => {
                 index.iter().for_each(&mut *f);
                 f(value);
                 mask.iter().for_each(&mut *f);
             }
             Stmt::Check { condition, .. } => f(condition),
-            Stmt::AsyncCopy { to_index, from_index, .. } => to_index.iter().chain(from_index).for_each(&mut *f),
+            Stmt::AsyncCopy { to_index, from_index, .. } => {
+                to_index.iter().chain(from_index).for_each(&mut *f)
+            }
             Stmt::AtomicAdd { index, value, .. } => {
                 index.iter().for_each(&mut *f);
                 f(value);
@@ -89,7 +93,9 @@ pub fn map_expr(expr: &Expr, f: &mut dyn FnMut(Expr) -> Expr) -> Expr {
         Expr::Select(a, b, c) => Expr::Select(boxed(a), boxed(b), boxed(c)),
         Expr::Cast(dtype, x) => Expr::Cast(*dtype, boxed(x)),
         Expr::Splat(x, lanes) => Expr::Splat(boxed(x), *lanes),
-        Expr::Ramp { base, stride, lanes } => Expr::Ramp { base: boxed(base), stride: *stride, lanes: *lanes },
+        Expr::Ramp { base, stride, lanes } => {
+            Expr::Ramp { base: boxed(base), stride: *stride, lanes: *lanes }
+        }
         Expr::Lane(x, lane) => Expr::Lane(boxed(x), *lane),
         Expr::Horizontal(op, x) => Expr::Horizontal(*op, boxed(x)),
     };

@@ -63,10 +63,10 @@ fn depends(expr: &Expr, varying: &BTreeSet<VarId>) -> bool {
 fn collect_varying(body: &[Stmt], varying: &mut BTreeSet<VarId>) {
     for stmt in body {
         match stmt {
-            Stmt::Let { var, value } | Stmt::Register { var, init: value } | Stmt::Assign { var, value } => {
-                if depends(value, varying) {
-                    varying.insert(*var);
-                }
+            Stmt::Let { var, value } | Stmt::Register { var, init: value } | Stmt::Assign { var, value }
+                if depends(value, varying) =>
+            {
+                varying.insert(*var);
             }
             Stmt::For { body, .. } => collect_varying(body, varying),
             Stmt::If { then, otherwise, .. } => {
@@ -159,9 +159,10 @@ impl Widener<'_> {
                 return true;
             }
             let linear = Linear::of(i, self.what.ranges);
-            let others = linear.terms.iter().any(|(atom, _)| {
-                *atom != Expr::Var(self.what.var) && depends(atom, &self.varying)
-            });
+            let others = linear
+                .terms
+                .iter()
+                .any(|(atom, _)| *atom != Expr::Var(self.what.var) && depends(atom, &self.varying));
             axis == last && !others && linear.coefficient(self.what.var).is_const(1)
         });
         if neighbours && depends(&index[last], &self.varying) {
@@ -192,7 +193,9 @@ impl Widener<'_> {
         }
         let boxed = |x: &Expr| Box::new(self.vector(x));
         match expr {
-            Expr::Const(Const::Int(DType::I64, _)) | Expr::Const(_) | Expr::Dim(_) => Expr::splat(expr.clone(), lanes),
+            Expr::Const(Const::Int(DType::I64, _)) | Expr::Const(_) | Expr::Dim(_) => {
+                Expr::splat(expr.clone(), lanes)
+            }
             Expr::Var(var) if *var == self.what.var => Expr::ramp(expr.clone(), 1, lanes),
             Expr::Var(var) => Expr::Var(self.widened.get(var).copied().unwrap_or(*var)),
             Expr::Load { buffer, index, mask, .. } => {

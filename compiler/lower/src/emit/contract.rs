@@ -97,7 +97,8 @@ impl Shape {
         let mut sums: Vec<Vec<usize>> = Vec::new();
         for index in contract.reduced().into_iter().filter(|index| !extent(*index).is_const(1)) {
             let walks_on = |outer: usize| {
-                (0..2).all(|operand| coefficient(operand, outer) == coefficient(operand, index) * extent(index))
+                (0..2)
+                    .all(|operand| coefficient(operand, outer) == coefficient(operand, index) * extent(index))
             };
             match sums.last_mut() {
                 Some(group) if walks_on(group[group.len() - 1]) => group.push(index),
@@ -105,9 +106,9 @@ impl Shape {
             }
         }
         let product = |indices: &[usize]| indices.iter().map(|index| extent(*index).clone()).product::<Dim>();
-        let one_stride = columns.windows(2).all(|pair| {
-            coefficient(vector, pair[0]) == coefficient(vector, pair[1]) * extent(pair[1])
-        });
+        let one_stride = columns
+            .windows(2)
+            .all(|pair| coefficient(vector, pair[0]) == coefficient(vector, pair[1]) * extent(pair[1]));
         let inner = *columns.last()?;
         let neighbours = coefficient(vector, inner).is_const(1);
         let near = sums.iter().all(|group| {
@@ -225,7 +226,8 @@ impl<'a, 'b> Tiles<'a, 'b> {
         shape: Shape,
     ) -> Tiles<'a, 'b> {
         let mut c = Composer::new(analysis, groups, index, name(analysis, groups, index));
-        let extents = |indices: &[usize]| indices.iter().map(|i| contract.extents[*i].clone()).collect::<Vec<Dim>>();
+        let extents =
+            |indices: &[usize]| indices.iter().map(|i| contract.extents[*i].clone()).collect::<Vec<Dim>>();
         let total = |indices: &[usize]| extents(indices).iter().cloned().product::<Dim>();
         let (rows_total, columns_total) = (total(&shape.rows), total(&shape.columns));
         let (row, row_value) = c.axis("row", &rows_total);
@@ -253,7 +255,21 @@ impl<'a, 'b> Tiles<'a, 'b> {
             shared.push(Axis { var, extent });
         }
         let hero = groups.groups[index].heroes[0];
-        Tiles { c, contract, index, hero, shape, row, column, sums, around: 0, shared, rows_total, columns_total, values }
+        Tiles {
+            c,
+            contract,
+            index,
+            hero,
+            shape,
+            row,
+            column,
+            sums,
+            around: 0,
+            shared,
+            rows_total,
+            columns_total,
+            values,
+        }
     }
 
     /// Where an operand is read: the part that the summed indices give, and the rest.
@@ -322,7 +338,16 @@ impl<'a, 'b> Tiles<'a, 'b> {
         if let Some(buffer) = panel_buffer {
             pass.extend(self.pack(buffer, &columns, &first_column, &ranges));
         }
-        let tile = self.tile(&broadcast, &columns, panel_buffer, sums_buffer, &first_column, &rows_from, &ranges, outputs.clone());
+        let tile = self.tile(
+            &broadcast,
+            &columns,
+            panel_buffer,
+            sums_buffer,
+            &first_column,
+            &rows_from,
+            &ranges,
+            outputs.clone(),
+        );
         let tile_var = tile.0;
         pass.push(serial(tile_var, rows_from.clone(), rows_to.clone(), mr, tile.1));
 
@@ -341,11 +366,13 @@ impl<'a, 'b> Tiles<'a, 'b> {
         } else {
             body.extend(pass);
         }
-        let sum_length: i64 = self.sums.iter().map(|axis| axis.extent.as_const().unwrap_or(256).max(1)).product();
+        let sum_length: i64 =
+            self.sums.iter().map(|axis| axis.extent.as_const().unwrap_or(256).max(1)).product();
         let rows_work = self.rows_total.as_const().unwrap_or(64).min(schedule.block_rows);
         let block_work = rows_work.saturating_mul(nr / 8 + 1).saturating_mul(sum_length);
         Rows::for_work(block_work).wrap(&mut self.c.body, &owners, body);
-        let work = &self.rows_total * &self.columns_total
+        let work = &self.rows_total
+            * &self.columns_total
             * self.shared.iter().map(|axis| axis.extent.clone()).product::<Dim>()
             * self.sums.iter().map(|axis| axis.extent.clone()).product::<Dim>();
         if let Some(failure) = self.c.failure.take() {
@@ -442,20 +469,24 @@ impl<'a, 'b> Tiles<'a, 'b> {
         let row = self.panel_row(ranges);
         let column = Expr::Var(self.column);
         let copy = |place: Expr, mask: Option<Expr>, store_mask: Option<Expr>, at: Expr| {
-            let value = Expr::Load { buffer: *source, index: vec![place], lanes: 1, mask: mask.map(Box::new) };
+            let value =
+                Expr::Load { buffer: *source, index: vec![place], lanes: 1, mask: mask.map(Box::new) };
             Stmt::Store { buffer: panel, index: vec![row.clone(), at], value, mask: store_mask }
         };
         let exact = self.columns_total.as_const().is_some_and(|columns| columns % nr == 0);
         let inner = self.shape.columns.last().map(|index| self.contract.extents[*index].clone());
         if let (Operand::Runs, Some(run)) = (schedule.operand, inner.and_then(|extent| extent.as_const())) {
             // Runs of the innermost axis: whole ones, and their parts at the panel's edges.
-            let (line, lane) = (self.c.body.kernel.var("line", Ty::INDEX), self.c.body.kernel.var("lane", Ty::INDEX));
+            let (line, lane) =
+                (self.c.body.kernel.var("line", Ty::INDEX), self.c.body.kernel.var("lane", Ty::INDEX));
             let run_dim = Dim::from(run);
             let lines = self.columns_total.exact_div(&run_dim, &self.c.ranges.facts).unwrap_or_default();
             self.c.ranges.bound(line, &lines);
             self.c.ranges.bound(lane, &run_dim);
             let here = Expr::Var(line).mul(Expr::int(run)).add(Expr::Var(lane));
-            let place = kernel::transform::map_expr(&rest.to_expr(), &mut |e| if e == column { here.clone() } else { e });
+            let place = kernel::transform::map_expr(&rest.to_expr(), &mut |e| {
+                if e == column { here.clone() } else { e }
+            });
             let place = Linear::of(&place, &self.c.ranges).plus(summed, &self.c.ranges).to_expr();
             let at = here.clone().sub(first.clone());
             let whole_panel = exact && nr % run == 0;
@@ -613,7 +644,10 @@ impl<'a, 'b> Tiles<'a, 'b> {
             let kernel = &mut self.c.body.kernel;
             let var = kernel.var("a", Ty::scalar(dtype));
             let index = vec![Expr::Var(offsets[r]).add(row_summed.to_expr())];
-            inner.push(Stmt::Let { var, value: Expr::Load { buffer: *row_source, index, lanes: 1, mask: None } });
+            inner.push(Stmt::Let {
+                var,
+                value: Expr::Load { buffer: *row_source, index, lanes: 1, mask: None },
+            });
             for v in 0..usize::from(nv) {
                 let sum = registers[r * usize::from(nv) + v];
                 let spread = Expr::splat(Expr::Var(var), lanes);
@@ -647,7 +681,8 @@ impl<'a, 'b> Tiles<'a, 'b> {
     fn outputs(&mut self) -> Outputs {
         let groups = self.c.groups;
         let group = &groups.groups[self.index];
-        let out_index: Vec<Expr> = self.contract.out.iter().map(|index| self.values[*index].clone()).collect();
+        let out_index: Vec<Expr> =
+            self.contract.out.iter().map(|index| self.values[*index].clone()).collect();
         let out_index: Vec<Expr> = out_index.iter().map(|i| self.c.ranges.simplify(i)).collect();
         let sum = self.c.body.kernel.var("sum", Ty::scalar(self.shape.dtype));
         self.c.known.push((self.hero, out_index.clone(), Expr::Var(sum)));

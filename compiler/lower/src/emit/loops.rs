@@ -151,7 +151,8 @@ impl Rows {
                 let exact = total.as_const().is_some_and(|rows| rows % per_block == 0);
                 (from, if exact { end } else { Expr::binary(Binary::Min, end, Expr::dim(&total)) })
             };
-            kernel.body = vec![Stmt::For { var: row, from, to, step: 1, kind: LoopKind::Serial, body: loop_body }];
+            kernel.body =
+                vec![Stmt::For { var: row, from, to, step: 1, kind: LoopKind::Serial, body: loop_body }];
         } else {
             kernel.body = decode(Expr::Var(kernel.block), axes);
             kernel.body.extend(inside);

@@ -29,6 +29,8 @@ struct Hero {
     result: VarId,
     /// Type in which values are combined.
     dtype: DType,
+    /// The result is that of a part, and goes to a slot in the type of combining.
+    partial: bool,
 }
 
 struct Nest<'a, 'b> {
@@ -40,7 +42,27 @@ struct Nest<'a, 'b> {
     inner: Vec<Stmt>,
     /// Runs for each output index, after the loops.
     epilogue: Vec<Stmt>,
+    /// The first reduced axis is walked in parts of this length, and this tells which part.
+    part: Option<(VarId, i64)>,
 }
+
+/// What a nest does of a reduction.
+#[derive(Clone, Copy)]
+enum Stage<'s> {
+    Whole,
+    /// Sums of parts of the first reduced axis go to slots, one buffer a hero.
+    Parts,
+    /// The slots are combined in order.
+    Slots {
+        slots: &'s [Store],
+        count: &'s Dim,
+    },
+}
+
+/// Elements that one part of a cut reduction combines.
+const PART_ELEMENTS: i64 = 1 << 15;
+/// Fewer outputs than these cannot keep threads busy.
+const FEW_OUTPUTS: i64 = 4;
 
 pub fn emit_nest(
     analysis: &Analysis<'_>,
@@ -48,14 +70,33 @@ pub fn emit_nest(
     index: usize,
     draft: &mut Draft,
 ) -> Result<(), Unsupported> {
-    let mut nest = Nest::build(analysis, groups, index)?;
+    let bits = analysis.options.vector_bits;
+    let mut nest = Nest::build(analysis, groups, index, Stage::Whole)?;
     nest.merge();
-    draft.calls.push(nest.emit(analysis.options.vector_bits));
+    let Some((length, count)) = nest.parts() else {
+        draft.calls.push(nest.emit(bits));
+        return Ok(());
+    };
+    let outputs = groups.groups[index].shape.elements();
+    let slots: Vec<Store> =
+        nest.heroes.iter().map(|hero| draft.temp(hero.dtype, &outputs * &count)).collect();
+    let mut parts = Nest::build(analysis, groups, index, Stage::Parts)?;
+    parts.merge();
+    parts.cut(length, &count, &slots);
+    draft.calls.push(parts.emit(bits));
+    let mut rest = Nest::build(analysis, groups, index, Stage::Slots { slots: &slots, count: &count })?;
+    rest.merge();
+    draft.calls.push(rest.emit(bits));
     Ok(())
 }
 
 impl<'a, 'b> Nest<'a, 'b> {
-    fn build(analysis: &'b Analysis<'a>, groups: &'b Groups, index: usize) -> Result<Nest<'a, 'b>, Unsupported> {
+    fn build(
+        analysis: &'b Analysis<'a>,
+        groups: &'b Groups,
+        index: usize,
+        stage: Stage<'_>,
+    ) -> Result<Nest<'a, 'b>, Unsupported> {
         let group = &groups.groups[index];
         let mut composer = Composer::new(analysis, groups, index, name(analysis, groups, index));
         let axes = |composer: &mut Composer<'a, 'b>, prefix: &str, extents: &[Dim]| {
@@ -70,8 +111,9 @@ impl<'a, 'b> Nest<'a, 'b> {
             (kept, at)
         };
         let (out, out_index) = axes(&mut composer, "i", &group.shape);
-        let extents: &[Dim] = match &group.kind {
-            Kind::Reduce { extents } | Kind::Contract { extents } => extents,
+        let extents: &[Dim] = match (&group.kind, stage) {
+            (_, Stage::Slots { count, .. }) => std::slice::from_ref(count),
+            (Kind::Reduce { extents } | Kind::Contract { extents }, _) => extents,
             _ => &[],
         };
         let (reduced, reduced_index) = axes(&mut composer, "k", extents);
@@ -79,7 +121,13 @@ impl<'a, 'b> Nest<'a, 'b> {
 
         let mut heroes = Vec::new();
         let (mut inner, values) = composer.scope(|c| {
-            group.heroes.iter().map(|hero| c.element(*hero, &full_index, None)).collect::<Vec<_>>()
+            let element = |(position, hero): (usize, &NodeId)| match stage {
+                Stage::Slots { slots, count } => {
+                    c.slot(slots[position], *hero, &group.shape, count, &full_index)
+                }
+                _ => c.element(*hero, &full_index, None),
+            };
+            group.heroes.iter().enumerate().map(element).collect::<Vec<_>>()
         });
         for (node, value) in group.heroes.iter().zip(values) {
             let combine = match analysis.form(*node) {
@@ -95,6 +143,9 @@ impl<'a, 'b> Nest<'a, 'b> {
         }
         let (mut epilogue, stores) = composer.scope(|c| {
             let mut stores: Vec<Stmt> = Vec::new();
+            if let Stage::Parts = stage {
+                return stores;
+            }
             for node in group.heroes.iter().chain(&group.members) {
                 let value = match group.heroes.contains(node) {
                     true => c.value(*node, &out_index, None),
@@ -123,7 +174,7 @@ impl<'a, 'b> Nest<'a, 'b> {
         if let Some(failure) = composer.failure.take() {
             return Err(failure);
         }
-        Ok(Nest { composer, out, reduced, heroes, inner, epilogue })
+        Ok(Nest { composer, out, reduced, heroes, inner, epilogue, part: None })
     }
 
     fn merge(&mut self) {
@@ -131,6 +182,50 @@ impl<'a, 'b> Nest<'a, 'b> {
         merge_axes(&mut self.out, &mut [&mut self.inner, &mut self.epilogue], ranges);
         if self.heroes.iter().all(|hero| hero.position.is_none()) {
             merge_axes(&mut self.reduced, &mut [&mut self.inner], ranges);
+        }
+    }
+
+    /// Length and number of the parts in which a long reduction to few outputs is done; both follow from shapes alone.
+    fn parts(&self) -> Option<(i64, Dim)> {
+        let few = self.out.iter().map(|axis| axis.extent.as_const()).product::<Option<i64>>()? <= FEW_OUTPUTS;
+        let plain = self.heroes.iter().all(|hero| hero.position.is_none());
+        let (first, others) = self.reduced.split_first()?;
+        let rest = others.iter().map(|axis| axis.extent.as_const()).product::<Option<i64>>()?.max(1);
+        let long =
+            first.extent.as_const().is_none_or(|length| length.saturating_mul(rest) > 4 * PART_ELEMENTS);
+        let length = (PART_ELEMENTS / rest).max(1);
+        (few && plain && long).then(|| (length, first.extent.ceil_div(&Dim::from(length))))
+    }
+
+    /// Makes the nest combine one part of its first reduced axis at a time, each into its slot.
+    fn cut(&mut self, length: i64, count: &Dim, slots: &[Store]) {
+        let composer = &mut self.composer;
+        let (part, _) = composer.axis("part", count);
+        let shape: Vec<Dim> = self.out.iter().map(|axis| axis.extent.clone()).collect();
+        let at: Vec<Expr> = self.out.iter().map(|axis| Expr::Var(axis.var)).collect();
+        let output = composer.offset(&shape, &at).mul(Expr::dim(count)).add(Expr::Var(part));
+        let elements = shape.iter().cloned().product::<Dim>() * count;
+        for (hero, slot) in self.heroes.iter_mut().zip(slots) {
+            let buffer = composer.body.buffer(*slot, "slots", hero.dtype, elements.clone(), Space::Output);
+            hero.result = composer.body.kernel.var("r", Ty::scalar(hero.dtype));
+            hero.partial = true;
+            let value = Expr::Var(hero.result);
+            self.epilogue.push(Stmt::Store { buffer, index: vec![output.clone()], value, mask: None });
+        }
+        self.out.insert(0, Axis { var: part, extent: count.clone() });
+        self.part = Some((part, length));
+    }
+
+    /// Where the loop over a reduced axis begins and ends.
+    fn bounds(&self, position: usize) -> (Expr, Expr) {
+        let extent = Expr::dim(&self.reduced[position].extent);
+        match self.part {
+            Some((part, length)) if position == 0 => {
+                let from = Expr::Var(part).mul(Expr::int(length));
+                let to = Expr::binary(Binary::Min, from.clone().add(Expr::int(length)), extent);
+                (from, to)
+            }
+            _ => (Expr::int(0), extent),
         }
     }
 
@@ -164,7 +259,9 @@ impl<'a, 'b> Nest<'a, 'b> {
     fn emit(mut self, vector_bits: u16) -> crate::draft::DraftCall {
         let full = self.lanes(vector_bits);
         let total: Dim = self.out.iter().chain(&self.reduced).map(|axis| axis.extent.clone()).product();
-        let work = &total * (operations(&self.inner) + if self.reduced.is_empty() { operations(&self.epilogue) } else { 0 });
+        let work = &total
+            * (operations(&self.inner)
+                + if self.reduced.is_empty() { operations(&self.epilogue) } else { 0 });
         match self.vector_side(full) {
             Side::Reduced(lanes) => self.emit_across(lanes),
             Side::Output(lanes) => self.emit_along(lanes),
@@ -186,7 +283,8 @@ impl<'a, 'b> Nest<'a, 'b> {
             (None, Some(reduced)) => Side::Reduced(self.accumulator_lanes(&reduced.extent, full)),
             (Some(out), Some(reduced)) => {
                 let (along, across) = (self.contiguity(out.var), self.contiguity(reduced.var));
-                let short = |extent: &Dim| extent.as_const().is_some_and(|extent| extent < i64::from(full) / 2);
+                let short =
+                    |extent: &Dim| extent.as_const().is_some_and(|extent| extent < i64::from(full) / 2);
                 let prefers_out = match (short(&out.extent), short(&reduced.extent)) {
                     (false, true) => true,
                     (true, false) => across < 0 && along > across,
@@ -218,10 +316,10 @@ impl<'a, 'b> Nest<'a, 'b> {
     fn reduction_loops(&self, body: Vec<Stmt>, but_last: bool) -> Vec<Stmt> {
         let axes = &self.reduced[..self.reduced.len() - usize::from(but_last)];
         let constant: Option<i64> = axes.iter().map(|axis| axis.extent.as_const()).product();
-        let unrolled = constant.is_some_and(|n| n <= 16) && !but_last;
+        let unrolled = constant.is_some_and(|n| n <= 16) && !but_last && self.part.is_none();
         let kind = if unrolled { LoopKind::Unrolled } else { LoopKind::Serial };
-        axes.iter().rev().fold(body, |body, axis| {
-            let (from, to) = (Expr::int(0), Expr::dim(&axis.extent));
+        axes.iter().enumerate().rev().fold(body, |body, (position, axis)| {
+            let (from, to) = self.bounds(position);
             vec![Stmt::For { var: axis.var, from, to, step: 1, kind, body }]
         })
     }
@@ -229,12 +327,13 @@ impl<'a, 'b> Nest<'a, 'b> {
     fn finals(&self, value: impl Fn(&Hero) -> Expr) -> Vec<Stmt> {
         let composer = &self.composer;
         let finals = self.heroes.iter().map(|hero| {
-            let to = composer.analysis.dtype(hero.node);
+            let to = if hero.partial { hero.dtype } else { composer.analysis.dtype(hero.node) };
             let value = match hero.position {
                 Some(position) => Expr::Var(position),
                 None => value(hero),
             };
-            let value = if hero.position.is_none() && hero.dtype != to { Expr::cast(to, value) } else { value };
+            let value =
+                if hero.position.is_none() && hero.dtype != to { Expr::cast(to, value) } else { value };
             Stmt::Let { var: hero.result, value }
         });
         finals.collect()
@@ -248,7 +347,8 @@ impl<'a, 'b> Nest<'a, 'b> {
         }
         body.extend(self.finals(|hero| Expr::Var(hero.accumulator)));
         body.extend(self.epilogue.clone());
-        let reduced: i64 = self.reduced.iter().map(|axis| axis.extent.as_const().unwrap_or(64).max(1)).product();
+        let reduced: i64 =
+            self.reduced.iter().map(|axis| axis.extent.as_const().unwrap_or(64).max(1)).product();
         let each = operations(&self.inner).saturating_mul(reduced).saturating_add(operations(&self.epilogue));
         let Some(vector) = self.out.pop() else {
             Rows { per_block: 1 }.wrap(&mut self.composer.body, &[], body);
@@ -276,9 +376,10 @@ impl<'a, 'b> Nest<'a, 'b> {
     fn emit_across(&mut self, lanes: u16) {
         let Some(axis) = self.reduced.last().cloned() else { return self.emit_along(1) };
         let wide = i64::from(lanes);
-        let extent = Expr::dim(&axis.extent);
-        let short = axis.extent.as_const().is_some_and(|extent| extent < wide);
-        let exact = axis.extent.as_const().is_some_and(|extent| extent % wide == 0);
+        let (from, to) = self.bounds(self.reduced.len() - 1);
+        let whole_axis = from.as_int() == Some(0);
+        let short = whole_axis && axis.extent.as_const().is_some_and(|extent| extent < wide);
+        let exact = whole_axis && axis.extent.as_const().is_some_and(|extent| extent % wide == 0);
         let registers: Vec<Stmt> = self.heroes.iter().flat_map(Hero::registers).collect();
         let composer = &mut self.composer;
         let accumulators: BTreeMap<VarId, VarId> = self
@@ -294,7 +395,7 @@ impl<'a, 'b> Nest<'a, 'b> {
             let what = Widen { var: axis.var, lanes, limit, ranges: &ranges };
             widen(&mut composer.body.kernel, body, &what, &accumulators).map(|(stmts, _)| stmts)
         };
-        let inside = Expr::Var(axis.var).lt(extent.clone());
+        let inside = Expr::Var(axis.var).lt(to.clone());
         let guarded: Vec<Stmt> = self
             .inner
             .iter()
@@ -308,19 +409,21 @@ impl<'a, 'b> Nest<'a, 'b> {
             .collect();
         let made = widened(composer, &registers, None).and_then(|registers| {
             let main = widened(composer, &self.inner, None)?;
-            let tail = widened(composer, &guarded, Some(extent.clone()))?;
+            let tail = widened(composer, &guarded, Some(to.clone()))?;
             Ok((registers, main, tail))
         });
         let Ok((registers, main, tail)) = made else { return self.emit_along(1) };
-        let serial = |from, to, body| Stmt::For { var: axis.var, from, to, step: wide, kind: LoopKind::Serial, body };
+        let serial =
+            |from, to, body| Stmt::For { var: axis.var, from, to, step: wide, kind: LoopKind::Serial, body };
         let mut loops = Vec::new();
-        let mut rest = Expr::int(0);
+        let mut rest = from.clone();
         if !short {
-            rest = extent.clone().div(Expr::int(wide)).mul(Expr::int(wide));
-            loops.push(serial(Expr::int(0), rest.clone(), main));
+            let length = to.clone().sub(from.clone());
+            rest = from.clone().add(length.div(Expr::int(wide)).mul(Expr::int(wide)));
+            loops.push(serial(from, rest.clone(), main));
         }
         if !exact {
-            loops.push(serial(rest, extent, tail));
+            loops.push(serial(rest, to, tail));
         }
         let mut body = registers;
         body.extend(self.reduction_loops(loops, true));
@@ -329,7 +432,8 @@ impl<'a, 'b> Nest<'a, 'b> {
             Expr::Horizontal(hero.operation(), Box::new(lanes))
         }));
         body.extend(self.epilogue.clone());
-        let reduced: i64 = self.reduced.iter().map(|axis| axis.extent.as_const().unwrap_or(256).max(1)).product();
+        let reduced: i64 =
+            self.reduced.iter().map(|axis| axis.extent.as_const().unwrap_or(256).max(1)).product();
         let row_work = operations(&self.inner).saturating_mul(reduced) / 4 + operations(&self.epilogue);
         Rows::for_work(row_work).wrap(&mut self.composer.body, &self.out, body);
     }
@@ -349,7 +453,8 @@ impl VectorLoop<'_> {
     /// Widens a body for one element; stays with single elements where it cannot be.
     pub fn emit(self, composer: &mut Composer<'_, '_>, body: Vec<Stmt>) -> Vec<Stmt> {
         let VectorLoop { axis, from, to, lanes, exact } = self;
-        let serial = |from, to, step, body| Stmt::For { var: axis.var, from, to, step, kind: LoopKind::Serial, body };
+        let serial =
+            |from, to, step, body| Stmt::For { var: axis.var, from, to, step, kind: LoopKind::Serial, body };
         if lanes == 1 {
             return vec![serial(from, to, 1, body)];
         }
@@ -427,7 +532,7 @@ impl Hero {
             .then(|| kernel.var("place", Ty::scalar(result_dtype)));
         let accumulator = kernel.var("acc", Ty::scalar(dtype));
         let result = kernel.var("r", Ty::scalar(result_dtype));
-        Hero { node, combine, accumulator, position, result, dtype }
+        Hero { node, combine, accumulator, position, result, dtype, partial: false }
     }
 
     fn operation(&self) -> Binary {
@@ -474,7 +579,13 @@ impl Hero {
     }
 
     /// Adds the statements that take one value in.
-    fn accumulate(&self, composer: &mut Composer<'_, '_>, value: Expr, at: Option<&Expr>, body: &mut Vec<Stmt>) {
+    fn accumulate(
+        &self,
+        composer: &mut Composer<'_, '_>,
+        value: Expr,
+        at: Option<&Expr>,
+        body: &mut Vec<Stmt>,
+    ) {
         let value = match composer.body.kernel.ty(&value).dtype {
             dtype if dtype != self.dtype => Expr::cast(self.dtype, value),
             _ => value,

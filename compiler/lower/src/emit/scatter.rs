@@ -60,7 +60,12 @@ pub fn emit_scatter(
     target.extend(vars(&after));
     let place = c.offset(&shape, &target);
     let old = Expr::Load { buffer: output, index: vec![place.clone()], lanes: 1, mask: None };
-    add.push(Stmt::Store { buffer: output, index: vec![place], value: Expr::binary(Binary::Add, old, value), mask: None });
+    add.push(Stmt::Store {
+        buffer: output,
+        index: vec![place],
+        value: Expr::binary(Binary::Add, old, value),
+        mask: None,
+    });
     if let Some(failure) = c.failure.take() {
         return Err(failure);
     }

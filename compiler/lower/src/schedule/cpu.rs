@@ -14,9 +14,19 @@ pub struct Problem<'a> {
 }
 
 /// Rows and vectors of tiles that keep their sums in registers, with a factor for what they lose at best.
-const WIDE: &[(u16, u16, f64)] =
-    &[(6, 4, 1.0), (9, 3, 1.0), (5, 4, 1.01), (4, 4, 1.03), (8, 3, 1.01), (12, 2, 1.05), (8, 2, 1.08), (14, 1, 1.3), (8, 1, 1.5)];
-const NARROW: &[(u16, u16, f64)] = &[(4, 3, 1.0), (6, 2, 1.02), (3, 3, 1.05), (4, 2, 1.1), (12, 1, 1.3), (6, 1, 1.5)];
+const WIDE: &[(u16, u16, f64)] = &[
+    (6, 4, 1.0),
+    (9, 3, 1.0),
+    (5, 4, 1.01),
+    (4, 4, 1.03),
+    (8, 3, 1.01),
+    (12, 2, 1.05),
+    (8, 2, 1.08),
+    (14, 1, 1.3),
+    (8, 1, 1.5),
+];
+const NARROW: &[(u16, u16, f64)] =
+    &[(4, 3, 1.0), (6, 2, 1.02), (3, 3, 1.05), (4, 2, 1.1), (12, 1, 1.3), (6, 1, 1.5)];
 
 /// A panel leaves room for the tile's sums beside it.
 const PANEL_BYTES: i64 = 64 << 10;
@@ -41,10 +51,12 @@ pub fn contract(problem: &Problem<'_>) -> Option<Contract> {
     let tiles = if problem.vector_bits == 512 { WIDE } else { NARROW };
     let cost = |mr: u16, nv: u16, loss: f64| {
         let nr = i64::from(nv) * i64::from(lanes);
-        let padded = |n: Option<i64>, step: i64| n.map_or(1.0, |n| ((n + step - 1) / step * step) as f64 / n as f64);
+        let padded =
+            |n: Option<i64>, step: i64| n.map_or(1.0, |n| ((n + step - 1) / step * step) as f64 / n as f64);
         loss * padded(columns, nr) * padded(rows, i64::from(mr))
     };
-    let best = tiles.iter().copied().reduce(|a, b| if cost(b.0, b.1, b.2) < cost(a.0, a.1, a.2) { b } else { a });
+    let best =
+        tiles.iter().copied().reduce(|a, b| if cost(b.0, b.1, b.2) < cost(a.0, a.1, a.2) { b } else { a });
     let (mr, nv, _) = best?;
     let nr = i64::from(nv) * i64::from(lanes);
     let bytes = problem.element_bytes as i64;

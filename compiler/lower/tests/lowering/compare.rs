@@ -25,8 +25,13 @@ pub const F64: Setting = Setting {
     tolerance: 1e-12,
 };
 
-pub const F32: Setting =
-    Setting { float: DType::F32, vector_bits: 256, style: Style::Compiled, order: Order::Ascending, tolerance: 1e-5 };
+pub const F32: Setting = Setting {
+    float: DType::F32,
+    vector_bits: 256,
+    style: Style::Compiled,
+    order: Order::Ascending,
+    tolerance: 1e-5,
+};
 
 pub const GRAPH: Setting = Setting { style: Style::Graph, vector_bits: 128, ..F64 };
 
@@ -53,7 +58,8 @@ pub fn check(
     };
     let inputs: Vec<Array> = inputs.iter().map(round).collect();
     let options = interp::Options::rounded(setting.float);
-    let expected = interp::run(module, entry, &inputs, dims, options).map_err(|error| format!("graph: {}", error.0));
+    let expected =
+        interp::run(module, entry, &inputs, dims, options).map_err(|error| format!("graph: {}", error.0));
     let lowered = lowered(module, entry, setting);
     let linked = lower::link(vec![lowered]);
     if let Err(error) = kernel::verify::module(&linked) {

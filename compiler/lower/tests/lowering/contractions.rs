@@ -59,12 +59,17 @@ fn module(case: &Case) -> (Module, FuncId) {
 
 fn tiled(module: &Module, entry: FuncId, setting: Setting) -> bool {
     let lowered = lowered(module, entry, setting);
-    lowered.kernels.iter().any(|kernel| kernel.buffers.values().iter().any(|buffer| buffer.space == Space::Local))
+    lowered
+        .kernels
+        .iter()
+        .any(|kernel| kernel.buffers.values().iter().any(|buffer| buffer.space == Space::Local))
 }
 
 fn verify(case: &Case, sizes: &[&[(&str, i64)]]) {
     let (module, entry) = module(case);
-    for setting in [F64, Setting { tolerance: 1e-4, vector_bits: 512, ..F32 }, Setting { tolerance: 1e-4, ..F32 }] {
+    for setting in
+        [F64, Setting { tolerance: 1e-4, vector_bits: 512, ..F32 }, Setting { tolerance: 1e-4, ..F32 }]
+    {
         assert!(tiled(&module, entry, setting), "not in tiles");
         for size in sizes {
             let dims: BTreeMap<Symbol, i64> = dims(size);
@@ -83,8 +88,12 @@ fn fixed(extents: &[i64]) -> Vec<Dim> {
 #[test]
 fn matrix_products_of_ragged_sizes() {
     for [m, n, k] in [[4, 4, 1], [13, 10, 3], [7, 48, 5], [31, 65, 17], [150, 33, 9]] {
-        let case =
-            Case { extents: fixed(&[m, n, k]), out: vec![0, 1], lhs: vec![at(0), at(2)], rhs: vec![at(2), at(1)] };
+        let case = Case {
+            extents: fixed(&[m, n, k]),
+            out: vec![0, 1],
+            lhs: vec![at(0), at(2)],
+            rhs: vec![at(2), at(1)],
+        };
         verify(&case, &[&[]]);
     }
 }
@@ -103,8 +112,11 @@ fn long_sums_are_cut_into_parts() {
 #[test]
 fn dynamic_rows_columns_and_sums() {
     let [m, n, k] = ["m", "n", "k"].map(Dim::symbol);
-    let sizes: [&[(&str, i64)]; 3] =
-        [&[("m", 1), ("n", 1), ("k", 1)], &[("m", 5), ("n", 70), ("k", 3)], &[("m", 200), ("n", 17), ("k", 11)]];
+    let sizes: [&[(&str, i64)]; 3] = [
+        &[("m", 1), ("n", 1), ("k", 1)],
+        &[("m", 5), ("n", 70), ("k", 3)],
+        &[("m", 200), ("n", 17), ("k", 11)],
+    ];
     for rhs in [vec![at(2), at(1)], vec![at(1), at(2)]] {
         let extents = vec![m.clone(), n.clone(), k.clone()];
         verify(&Case { extents, out: vec![0, 1], lhs: vec![at(0), at(2)], rhs }, &sizes);
@@ -125,7 +137,10 @@ fn batched_products_with_either_operand_in_vectors() {
     let lhs = vec![at(0), at(1), at(3)];
     let rhs = vec![at(0), at(2), at(3)];
     let sizes: [&[(&str, i64)]; 2] = [&[("b", 1)], &[("b", 3)]];
-    verify(&Case { extents: extents.clone(), out: vec![0, 1, 2], lhs: lhs.clone(), rhs: rhs.clone() }, &sizes);
+    verify(
+        &Case { extents: extents.clone(), out: vec![0, 1, 2], lhs: lhs.clone(), rhs: rhs.clone() },
+        &sizes,
+    );
     verify(&Case { extents, out: vec![0, 2, 1], lhs, rhs }, &sizes);
 }
 
@@ -134,7 +149,9 @@ fn batched_products_with_either_operand_in_vectors() {
 fn convolutions_forward_and_backward() {
     let n = Dim::symbol("n");
     let sizes: [&[(&str, i64)]; 2] = [&[("n", 1)], &[("n", 3)]];
-    for [o, c, h, w, k, stride] in [[16, 3, 8, 8, 3, 1], [5, 2, 7, 5, 3, 1], [8, 4, 4, 9, 1, 1], [6, 2, 5, 6, 3, 2]] {
+    for [o, c, h, w, k, stride] in
+        [[16, 3, 8, 8, 3, 1], [5, 2, 7, 5, 3, 1], [8, 4, 4, 9, 1, 1], [6, 2, 5, 6, 3, 2]]
+    {
         let forward = Case {
             extents: [n.clone()].into_iter().chain(fixed(&[o, h, w, c, k, k])).collect(),
             out: vec![0, 1, 2, 3],

@@ -77,7 +77,8 @@ impl Net {
         let pad = ops::Pad { low: widths.clone(), high: widths, interior: vec![0; 4] };
         let padded = b.add(Op::from(pad), &[x, zero]);
         let index = ops::Subscript::index;
-        let sliding = |i: usize, u: usize| ops::Subscript { terms: vec![(stride, i), (1, u)], offset: Dim::from(0i64) };
+        let sliding =
+            |i: usize, u: usize| ops::Subscript { terms: vec![(stride, i), (1, u)], offset: Dim::from(0i64) };
         let (oh, ow) = (h.ceil_div(&Dim::from(stride)), w.ceil_div(&Dim::from(stride)));
         let contract = ops::Contract {
             extents: vec![n, Dim::from(channels), oh, ow, c, Dim::from(3i64), Dim::from(3i64)],
@@ -114,7 +115,8 @@ impl Net {
     }
 
     pub fn max_pool(&mut self, x: NodeId) -> NodeId {
-        let window = ops::Window { axes: vec![2, 3], size: vec![2, 2], stride: vec![2, 2], dilation: vec![1, 1] };
+        let window =
+            ops::Window { axes: vec![2, 3], size: vec![2, 2], stride: vec![2, 2], dilation: vec![1, 1] };
         let mut b = self.b();
         let windows = b.add(Op::from(window), &[x]);
         b.reduce(Combine::Max, &[4, 5], windows)
@@ -186,7 +188,8 @@ impl Net {
         let options = passes::Options::new(kernel::DType::F64);
         let mut options = options;
         options.strict = false;
-        let passes: Vec<_> = passes::pipeline::COMPILED.iter().filter(|pass| pass.name != "precision").copied().collect();
+        let passes: Vec<_> =
+            passes::pipeline::COMPILED.iter().filter(|pass| pass.name != "precision").copied().collect();
         passes::run_pipeline(&mut module, &[entry], &passes, options).unwrap();
         (module, entry)
     }

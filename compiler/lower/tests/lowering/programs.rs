@@ -60,7 +60,10 @@ fn convolutions_learn() {
     let (module, entry) = net.finish();
     if std::env::var("DUMP").is_ok() {
         println!("{}", graph::print::print(&module));
-        println!("{}", lower::dump(&lower::link(vec![lowered(&module, entry, Setting { vector_bits: 512, ..F32 })])));
+        println!(
+            "{}",
+            lower::dump(&lower::link(vec![lowered(&module, entry, Setting { vector_bits: 512, ..F32 })]))
+        );
     }
     everywhere(&module, entry, &BATCHES[1..], 1e-3);
 }
@@ -130,4 +133,23 @@ fn element_chains_are_one_kernel() {
     let fused = lowered(&module, entry, F64).kernels.len();
     let single = lowered(&module, entry, GRAPH).kernels.len();
     assert!(fused <= 24 && single > 2 * fused, "{fused} kernels fused, {single} node by node");
+}
+
+#[test]
+fn long_sums_to_few_outputs_are_done_in_parts() {
+    let mut net = Net::new();
+    let x = net.input(DType::Float, shape(&[&batch(), &Dim::from(2i64), &Dim::from(1000i64)]));
+    let loss = net.mean_square(x);
+    let most = net.b().reduce(Combine::Max, &[0, 2], x);
+    net.result("loss", Role::Loss, loss);
+    net.result("most", Role::Output, most);
+    let (module, entry) = net.finish();
+    assert!(
+        lowered(&module, entry, F64).kernels.iter().any(|kernel| kernel
+            .buffers
+            .values()
+            .iter()
+            .any(|b| b.name == "slots"))
+    );
+    everywhere(&module, entry, &[&[("n", 1)], &[("n", 40)]], 1e-4);
 }
