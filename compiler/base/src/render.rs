@@ -90,7 +90,10 @@ fn with_source(
     if diagnostic.labels.is_empty() {
         report = report.with_label(Label::new(place(sources, span)));
     }
-    for (order, label) in diagnostic.labels.iter().enumerate() {
+    // In the order of the text, the fault's own file first: otherwise one file would be shown in several pieces.
+    let mut labels: Vec<_> = diagnostic.labels.iter().enumerate().collect();
+    labels.sort_by_key(|(_, label)| (label.span.file != span.file, label.span));
+    for (order, label) in labels {
         report = report.with_label(
             Label::new(place(sources, label.span)).with_message(&label.text).with_order(order as i32),
         );
