@@ -4,6 +4,7 @@
 //! Nothing here knows the language, shapes or graphs; no IO.
 
 mod diagnostic;
+mod excerpt;
 mod ids;
 mod render;
 mod source;

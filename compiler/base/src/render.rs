@@ -1,6 +1,6 @@
 //! The one renderer of diagnostics: a picture for people, a line for editors and scripts.
 
-use crate::{Diagnostic, Severity, SourceMap, Span};
+use crate::{Diagnostic, Severity, SourceFile, SourceMap, Span, excerpt::Excerpt};
 use ariadne::{CharSet, Config, IndexType, Label, Report, ReportKind};
 use std::fmt::Write;
 
@@ -83,20 +83,35 @@ fn with_source(
         .with_color(color == Color::Always)
         .with_char_set(CharSet::Unicode)
         .with_index_type(IndexType::Byte);
-    let mut report = Report::build(kind, place(sources, span))
+    let spans: Vec<Span> = diagnostic.labels.iter().map(|label| label.span).chain([span]).collect();
+    let excerpts: Vec<Excerpt> = sources
+        .files()
+        .iter()
+        .map(|file| {
+            let here: Vec<Span> = spans.iter().copied().filter(|span| span.file == file.id).collect();
+            Excerpt::new(&file.text, &here)
+        })
+        .collect();
+    let place = |span: Span| {
+        let (name, range) = place(sources, span);
+        match excerpts.get(span.file.0 as usize) {
+            Some(excerpt) => (name, excerpt.offset(range.start)..excerpt.offset(range.end)),
+            None => (name, range),
+        }
+    };
+    let mut report = Report::build(kind, place(span))
         .with_config(config)
         .with_code(diagnostic.code)
         .with_message(&diagnostic.message);
     if diagnostic.labels.is_empty() {
-        report = report.with_label(Label::new(place(sources, span)));
+        report = report.with_label(Label::new(place(span)));
     }
     // In the order of the text, the fault's own file first: otherwise one file would be shown in several pieces.
-    let mut labels: Vec<_> = diagnostic.labels.iter().enumerate().collect();
-    labels.sort_by_key(|(_, label)| (label.span.file != span.file, label.span));
-    for (order, label) in labels {
-        report = report.with_label(
-            Label::new(place(sources, label.span)).with_message(&label.text).with_order(order as i32),
-        );
+    let mut labels: Vec<_> = diagnostic.labels.iter().collect();
+    labels.sort_by_key(|label| (label.span.file != span.file, label.span));
+    for (order, label) in labels.into_iter().enumerate() {
+        report = report
+            .with_label(Label::new(place(label.span)).with_message(&label.text).with_order(order as i32));
     }
     for note in &diagnostic.notes {
         report = report.with_note(note);
@@ -104,8 +119,8 @@ fn with_source(
     if let Some(help) = &diagnostic.help {
         report = report.with_help(help);
     }
-    let cache =
-        ariadne::sources(sources.files().iter().map(|file| (file.name.to_string(), file.text.clone())));
+    let shown = sources.files().iter().zip(&excerpts);
+    let cache = ariadne::sources(shown.map(|(file, excerpt)| (file.name.to_string(), excerpt.text.as_str())));
     let mut bytes = Vec::new();
     if report.finish().write(cache, &mut bytes).is_err() {
         return format!("{}\n", diagnostic.message);
@@ -113,7 +128,18 @@ fn with_source(
     // The head is ours, `Error[E0301]: …`, coloured as the library colours it.
     let text = String::from_utf8_lossy(&bytes);
     let body = text.split_once('\n').map_or("", |(_, body)| body);
-    let text = format!("{}\n{body}", head(diagnostic, color));
+    let text = format!("{}\n{}", head(diagnostic, color), true_column(body, sources, span, &excerpts));
     // Trailing blanks would make committed snapshots differ from what editors save.
     text.lines().map(|line| line.trim_end().to_string() + "\n").collect()
+}
+
+/// Where a line is cut, the place in the heading would count the columns that are shown.
+fn true_column(body: &str, sources: &SourceMap, span: Span, excerpts: &[Excerpt]) -> String {
+    let (Some(file), Some(excerpt)) = (sources.get(span.file), excerpts.get(span.file.0 as usize)) else {
+        return body.into();
+    };
+    let cut = SourceFile { id: file.id, name: file.name.clone(), text: excerpt.text.as_str().into() };
+    let (line, shown) = cut.line_column(excerpt.offset(span.lo as usize) as u32);
+    let (_, column) = file.line_column(span.lo);
+    body.replace(&format!("{}:{line}:{shown} ", file.name), &format!("{}:{line}:{column} ", file.name))
 }
