@@ -84,7 +84,7 @@ pub struct Lowered {
     pub plan: Plan,
 }
 
-/// Puts entries together; kernels that differ only in their name are kept once.
+/// Puts entries together; kernels that differ only in names are kept once.
 pub fn link(entries: Vec<Lowered>) -> Module {
     let mut module = Module::default();
     // Only looked up: the order of kernels is that of their first call.
@@ -95,6 +95,8 @@ pub fn link(entries: Vec<Lowered>) -> Module {
             .map(|kernel| {
                 let mut nameless = kernel.clone();
                 nameless.name.clear();
+                nameless.buffers.iter_mut().for_each(|(_, buffer)| buffer.name.clear());
+                nameless.vars.iter_mut().for_each(|(_, var)| var.name.clear());
                 *known.entry(nameless).or_insert_with(|| module.kernels.push(kernel))
             })
             .collect();

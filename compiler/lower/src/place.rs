@@ -231,7 +231,12 @@ impl<'a> Analysis<'a> {
                 .zip(&window.stride)
                 .map(|(size, stride)| *size as f64 / *stride as f64)
                 .product(),
-            Op::Fold(fold) => fold.size.iter().product::<i64>() as f64,
+            Op::Fold(fold) => fold
+                .size
+                .iter()
+                .zip(&fold.stride)
+                .map(|(size, stride)| (size + stride - 1) / stride)
+                .product::<i64>() as f64,
             Op::ScatterAdd(_) if position == 1 => DYNAMIC_FACTOR,
             _ => 1.0,
         }

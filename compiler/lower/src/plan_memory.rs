@@ -1,7 +1,7 @@
 //! Places in the workspace: values that live at different times share memory.
 
 use crate::draft::{Draft, Store};
-use shape::{Dim, Facts, Proof};
+use shape::{Atom, Dim, Facts, Proof};
 use std::collections::BTreeMap;
 
 /// Offsets of the values that need workspace, and the workspace's size.
@@ -76,17 +76,42 @@ pub fn lay_out(draft: &Draft, facts: &Facts, size: impl Fn(Store) -> Option<Dim>
 }
 
 fn at_least(facts: &Facts, a: &Dim, b: &Dim) -> bool {
-    match (a - b).as_const() {
-        Some(difference) => difference >= 0,
-        None => facts.prove_ge(a, b) == Proof::Proved,
+    let difference = a - b;
+    if let Some(difference) = difference.as_const() {
+        return difference >= 0;
     }
+    // Most sizes are sums of products of sizes: signs decide without a proof.
+    let symbols_only = difference
+        .terms()
+        .iter()
+        .flat_map(|term| &term.factors)
+        .all(|(atom, _)| matches!(atom, Atom::Symbol(_)));
+    if symbols_only && difference.terms().iter().all(|term| term.coefficient > 0) {
+        return true;
+    }
+    if symbols_only && difference.terms().iter().all(|term| term.coefficient < 0) {
+        return false;
+    }
+    facts.prove_ge(a, b) == Proof::Proved
 }
 
-/// Rounded up to a multiple of 64.
+/// Rounded up to a multiple of 64, term by term: a little more than needed, but a formula that is easily compared.
 fn aligned(bytes: &Dim) -> Dim {
     let line = Dim::from(64i64);
-    match bytes.exact_div(&line, &Facts::default()) {
-        Some(_) => bytes.clone(),
-        None => bytes.ceil_div(&line) * line,
+    if bytes.terms().iter().any(|term| term.coefficient < 0) || bytes.overflowed() {
+        return bytes.ceil_div(&line) * line;
     }
+    bytes.terms().iter().map(|term| monomial(&term.factors) * ((term.coefficient + 63) / 64 * 64)).sum()
+}
+
+fn monomial(factors: &[(Atom, u32)]) -> Dim {
+    let factor = |atom: &Atom| match atom {
+        Atom::Symbol(symbol) => Dim::from(symbol),
+        Atom::DivFloor(a, b) => a.div_floor(b),
+        Atom::CeilDiv(a, b) => a.ceil_div(b),
+        Atom::Mod(a, b) => a.modulo(b),
+        Atom::Min(a, b) => Dim::min(a, b),
+        Atom::Max(a, b) => Dim::max(a, b),
+    };
+    factors.iter().flat_map(|(atom, power)| (0..*power).map(move |_| factor(atom))).product()
 }

@@ -19,6 +19,32 @@ pub struct Fold {
     pub extents: Vec<Dim>,
 }
 
+impl Fold {
+    /// No two windows share a place, as in most pooling: then nothing is added, only moved.
+    fn windows_are_apart(&self) -> bool {
+        let apart = |k: usize| self.dilation[k] == 1 && self.size[k] <= self.stride[k];
+        (0..self.axes.len()).all(apart)
+    }
+
+    /// Place `a` is element `a mod stride` of window `a div stride`, if that is within one.
+    fn only_window(&self, cx: &mut ElementCx<'_>, index: &[Expr]) -> Expr {
+        let mut source = index.to_vec();
+        let mut inside = Expr::bool(true);
+        for (k, axis) in self.axes.iter().enumerate() {
+            let stride = Expr::int(self.stride[k]);
+            let window = index[*axis].clone().div(stride.clone());
+            let within = index[*axis].clone().rem(stride);
+            inside = inside.and(window.clone().lt(Expr::dim(&cx.inputs[0].shape[*axis])));
+            if self.size[k] < self.stride[k] {
+                inside = inside.and(within.clone().lt(Expr::int(self.size[k])));
+            }
+            source[*axis] = window;
+            source.push(within);
+        }
+        cx.reader.read_where(inside, 0, &source)
+    }
+}
+
 impl Operator for Fold {
     fn infer(&self, facts: &Facts, inputs: &[&Type]) -> Result<Vec<Type>, Box<Fault>> {
         let [x] = take("fold", inputs)?;
@@ -105,12 +131,18 @@ impl Operator for Fold {
     }
 
     fn form(&self, _: &[&Type], _: &Type) -> Option<Form> {
+        if self.windows_are_apart() {
+            return Some(Form::Map);
+        }
         let extents = self.size.iter().copied().map(Dim::from).collect();
         Some(Form::Reduce { extents, combine: kernel::Combine::Sum })
     }
 
     /// Place `a` gets from window `i` its element `u` where `stride·i = a − dilation·u`.
     fn element(&self, cx: &mut ElementCx<'_>, index: &[Expr]) -> Expr {
+        if self.windows_are_apart() {
+            return self.only_window(cx, index);
+        }
         let rank = index.len() - self.axes.len();
         let (target, within) = index.split_at(rank);
         let mut source = index.to_vec();

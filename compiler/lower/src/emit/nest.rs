@@ -242,6 +242,11 @@ impl<'a, 'b> Nest<'a, 'b> {
         let mut access = |index: &Expr| {
             let linear = Linear::of(index, &self.composer.ranges);
             let coefficient = linear.coefficient(var);
+            // What does not change during the reduction is read once.
+            let walked = |axis: &Axis| linear.hides(axis.var) || !linear.coefficient(axis.var).is_const(0);
+            if !self.reduced.iter().any(walked) {
+                return;
+            }
             score += if linear.hides(var) {
                 -1
             } else if coefficient.is_const(1) {
@@ -288,6 +293,7 @@ impl<'a, 'b> Nest<'a, 'b> {
                 let prefers_out = match (short(&out.extent), short(&reduced.extent)) {
                     (false, true) => true,
                     (true, false) => across < 0 && along > across,
+                    (true, true) => out.extent.as_const() >= reduced.extent.as_const(),
                     _ => along >= across,
                 };
                 if prefers_out {

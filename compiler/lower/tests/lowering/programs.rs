@@ -58,13 +58,6 @@ fn convolutions_learn() {
     let loss = net.mean_square(h);
     net.train(loss);
     let (module, entry) = net.finish();
-    if std::env::var("DUMP").is_ok() {
-        println!("{}", graph::print::print(&module));
-        println!(
-            "{}",
-            lower::dump(&lower::link(vec![lowered(&module, entry, Setting { vector_bits: 512, ..F32 })]))
-        );
-    }
     everywhere(&module, entry, &BATCHES[1..], 1e-3);
 }
 
@@ -152,4 +145,39 @@ fn long_sums_to_few_outputs_are_done_in_parts() {
             .any(|b| b.name == "slots"))
     );
     everywhere(&module, entry, &[&[("n", 1)], &[("n", 40)]], 1e-4);
+}
+
+#[test]
+fn equal_kernels_are_kept_once() {
+    let mut net = Net::new();
+    let full = shape(&[&batch(), &Dim::from(24i64)]);
+    let (mut x, mut y) = (net.input(DType::Float, full.clone()), net.input(DType::Float, full));
+    for _ in 0..2 {
+        (x, y) = (net.softmax(x), net.softmax(y));
+    }
+    net.result("x", Role::Output, x);
+    net.result("y", Role::Output, y);
+    let (module, entry) = net.finish();
+    let lowered = lowered(&module, entry, GRAPH);
+    let calls = lowered.kernels.len();
+    let linked = lower::link(vec![lowered]);
+    assert!(linked.kernels.len() * 4 <= calls, "{} kernels for {calls} calls", linked.kernels.len());
+    everywhere(&module, entry, &BATCHES, 1e-5);
+}
+
+#[test]
+fn temporaries_share_memory() {
+    let mut net = Net::new();
+    let full = shape(&[&batch(), &Dim::from(100i64)]);
+    let mut x = net.input(DType::Float, full);
+    for _ in 0..8 {
+        x = net.b().unary(Unary::Tanh, x);
+    }
+    net.result("x", Role::Output, x);
+    let (module, entry) = net.finish();
+    let lowered = lowered(&module, entry, GRAPH);
+    assert_eq!(lowered.plan.steps.len(), 8);
+    // Two take turns; each is rounded up to cache lines.
+    assert_eq!(lowered.plan.workspace, batch() * (2 * 832));
+    everywhere(&module, entry, &BATCHES, 1e-5);
 }
