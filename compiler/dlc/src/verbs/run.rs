@@ -6,10 +6,14 @@ use crate::{
     output, parameters,
 };
 use abi::Role;
+use base::Diagnostic;
 use clap::Args;
 use driver::{Session, Trace};
-use std::{collections::BTreeMap, path::PathBuf};
-use tensor::{Tensor, npz};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+use tensor::{Tensor, npy, npz};
 
 /// Values shown of a large result.
 const SHOWN: usize = 64;
@@ -27,9 +31,9 @@ pub struct Arguments {
     /// Weights and states; without it they are initial ones from the seed
     #[arg(long, value_name = "W.safetensors")]
     weights: Option<PathBuf>,
-    /// Where the outputs go; `-` is npz on standard output; without it they are printed
-    #[arg(long, value_name = "OUT.npz")]
-    output: Option<PathBuf>,
+    /// Where the outputs go: out.npz, NAME=file.npy, or `-` for npz on standard output; without it they are printed
+    #[arg(long, value_name = "PLACE")]
+    output: Vec<String>,
 }
 
 pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
@@ -54,13 +58,25 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
         .filter(|(info, _)| info.role == Role::Output)
         .map(|(info, tensor)| (info.name.clone(), tensor))
         .collect();
-    match arguments.output {
-        Some(path) if path.as_os_str() == "-" => {
-            output::write(&npz::to_bytes(&outputs, npz::Compression::Store)?)
+    for place in &arguments.output {
+        if place == "-" {
+            output::write(&npz::to_bytes(&outputs, npz::Compression::Store)?)?;
+        } else if let Some((name, file)) = place.split_once('=') {
+            let Some(tensor) = outputs.get(name) else {
+                let near = base::did_you_mean(name, outputs.keys().map(String::as_str));
+                return Err(Diagnostic::error("E0822", format!("the model has no output `{name}`"))
+                    .maybe_help(near.map(|near| format!("did you mean `{near}`?")))
+                    .into());
+            };
+            npy::write(Path::new(file), tensor)?;
+        } else {
+            npz::write(Path::new(place), &outputs, npz::Compression::Store)?;
         }
-        Some(path) => Ok(npz::write(&path, &outputs, npz::Compression::Store)?),
-        None => outputs.iter().try_for_each(|(name, tensor)| output::print(&shown(name, tensor))),
     }
+    if arguments.output.is_empty() {
+        outputs.iter().try_for_each(|(name, tensor)| output::print(&shown(name, tensor)))?;
+    }
+    Ok(())
 }
 
 /// `y: f32[2, 1]` and the values, one row of the last axis a line.

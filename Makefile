@@ -1,0 +1,34 @@
+# Two commands: `make demo` shows what this is, `make test` runs everything that tests it.
+SHELL := /bin/bash
+DLC := $(or $(CARGO_TARGET_DIR),target)/release/dlc
+
+.PHONY: help setup build demo card test tidy fmt
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Install what building needs (LLVM 22, a C compiler), where it is missing
+	@.ci/setup.sh
+
+build: setup ## Build dlc, optimised
+	@cargo build --release --quiet -p dlc
+
+demo: setup ## Walk through: an error and its fix, training, a C library, what it measures
+	@DLC=$(DLC) models/demo/demo.sh
+
+card: setup ## As demo, and write its figures into README.md
+	@DLC=$(DLC) CARD=README.md models/demo/demo.sh
+
+test: setup ## Run every test
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		cargo nextest run --workspace --no-fail-fast; \
+	else \
+		cargo test --workspace --no-fail-fast; \
+	fi
+
+tidy: ## Check the house rules: dependency edges, file sizes, explanations
+	@cargo dev tidy
+
+fmt: ## Format Rust and model sources
+	@cargo fmt --all
+	@$(DLC) fmt models/*.model models/std/*.model
