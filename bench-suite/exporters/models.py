@@ -27,7 +27,9 @@ Update = Callable[[list[dict]], optim.Optimizer]
 
 @dataclass
 class Network:
-    """`file` and `settings` say how `dlc` is asked for it, `replace` what changes in its text."""
+    """`file` and `settings` say how `dlc` is asked for it, `replace` what changes in its text, and `dtype` what it
+    declares its weights as.
+    """
 
     name: str
     file: str
@@ -41,6 +43,7 @@ class Network:
     cosine: bool = False
     settings: dict[str, str] = field(default_factory=dict)
     replace: dict[str, str] = field(default_factory=dict)
+    dtype: str = "float"
 
 
 def write(folder: Path, data: Path) -> int:
@@ -70,6 +73,7 @@ def export(network: Network) -> tuple[dict, dict[str, np.ndarray]]:
         "name": network.name,
         "file": network.file,
         "output": network.output,
+        "weights": network.dtype,
         "settings": network.settings,
         "replace": network.replace,
         "batches": len(network.batches),
@@ -130,6 +134,7 @@ def linear() -> Network:
         forward=lambda w, given, _: given["x"] @ w["w"] + w["b"],
         loss=lambda y, given: F.mse_loss(y, given["target"]),
         optimizer=lambda groups: optim.SGD(groups, 0.1),
+        dtype="f32",
     )
 
 
