@@ -19,7 +19,8 @@ stage() {
 }
 ended() { printf '%s      %s s%s\n' "$faint" "$(seconds "$started")" "$plain"; }
 # Shows a command, then runs it.
-show() { printf '%s  $ %s%s\n' "$faint" "$(printf '%s ' "$@" | sed "s|$dlc|dlc|")" "$plain"; "$@"; }
+exec 3>&1
+show() { printf '%s  $ %s%s\n' "$faint" "$(printf '%s ' "$@" | sed "s|$dlc|dlc|; s| *$||")" "$plain" >&3; "$@"; }
 
 stage "Build dlc (the first time takes minutes, LLVM is linked in)"
 cargo build --release --quiet -p dlc
@@ -31,7 +32,7 @@ if show "$dlc" check "$demo/broken.model"; then
     exit 1
 fi
 echo "  The pooling was forgotten. The fix:"
-diff --unified=0 "$demo/broken.model" models/digits.model | grep '^[-+] *x |>' | sed 's/^/    /'
+{ diff --unified=0 "$demo/broken.model" models/digits.model || true; } | grep '^[-+] *x |>' | sed 's/^/    /'
 show "$dlc" check models/digits.model
 ended
 
