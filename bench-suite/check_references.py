@@ -1,8 +1,7 @@
 """Holds `references/` against `dlc`: values, gradients, training steps, whole models.
 
 Arrays agree when max |a - b| <= tol * max |b|; the gradients of a model are held against the largest of them.
-What `dlc` does not support yet, or does not know, is listed apart and is not a failure; every other difference
-is one.
+What `dlc` does not support yet, or does not know, is listed apart and is no failure; other differences are.
 """
 
 from __future__ import annotations

@@ -27,8 +27,8 @@ Update = Callable[[list[dict]], optim.Optimizer]
 
 @dataclass
 class Network:
-    """`file` and `settings` say how `dlc` is asked for it, `replace` what changes in its text, and `dtype` what it
-    declares its weights as.
+    """`file` and `settings` say how `dlc` is asked for it, `replace` what changes in its text, and `dtype`
+    what it declares its weights as.
     """
 
     name: str

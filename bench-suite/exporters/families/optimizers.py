@@ -87,13 +87,14 @@ OPTIMIZERS: dict[str, tuple[str, Callable[[list[dict]], optim.Optimizer], float,
     "lion": ("lion(lr: 0.1, weight_decay: 0.1)", lambda p: Lion(p, 0.1), 0.1, 3),
 }
 
-# The length of radam's average is a small difference of large numbers; PyTorch has it in f64.
-ROUNDING = {"radam": 1e-4}
+# PyTorch has the length of the average of radam, a small difference of large numbers, in f64, and the product of
+# the momenta of nadam in f32.
+ROUNDING = {"radam": {"f32": 1e-4}, "nadam": {"f64": 1e-7}}
 
 
 def cases() -> list[Case]:
     found = [
-        trained(name, said, make, decay=decay, steps=steps, rounding=ROUNDING.get(name, 2e-5))
+        trained(name, said, make, decay=decay, steps=steps, rounding=ROUNDING.get(name))
         for name, (said, make, decay, steps) in OPTIMIZERS.items()
     ]
     found.append(
