@@ -4,6 +4,7 @@ mod codes;
 mod edges;
 mod headers;
 mod library;
+mod names;
 mod paths;
 mod sizes;
 
@@ -19,7 +20,7 @@ pub struct Findings {
 }
 
 const RULES: &[Rule] =
-    &[edges::check, headers::check, sizes::check, paths::check, codes::check, library::check];
+    &[names::check, edges::check, headers::check, sizes::check, paths::check, codes::check, library::check];
 
 /// Errors and warnings of all rules.
 pub fn check(tree: &Tree) -> (Vec<String>, Vec<String>) {

@@ -11,6 +11,8 @@ pub struct File {
 pub struct Tree {
     /// Sorted by path.
     pub files: Vec<File>,
+    /// Names in the root, outputs left out.
+    pub top_level: Vec<String>,
 }
 
 /// Folders that hold nothing of ours: outputs, version control, data.
@@ -23,7 +25,15 @@ impl Tree {
         let mut files = Vec::new();
         collect(root, "", &mut files)?;
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(Tree { files })
+        let mut top_level = Vec::new();
+        for entry in fs::read_dir(root)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if !SKIPPED.contains(&name.as_str()) && !name.ends_with(".tmp") {
+                top_level.push(name);
+            }
+        }
+        top_level.sort();
+        Ok(Tree { files, top_level })
     }
 
     pub fn get(&self, path: &str) -> Option<&File> {
