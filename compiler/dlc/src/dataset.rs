@@ -39,10 +39,6 @@ pub fn spec(cx: &Cx, session: &Session, built: &Built, train: &TrainSpec) -> Res
         Some(steps) => Every::Steps(count(steps)),
         None => Every::Epoch,
     };
-    let mut dims = cx.dims();
-    if dims.is_empty() {
-        dims = exec::Dims::new();
-    }
     let config = json!({
         "model": built.name,
         "source": session.source.name.as_ref(),
@@ -77,7 +73,7 @@ pub fn spec(cx: &Cx, session: &Session, built: &Built, train: &TrainSpec) -> Res
         eval_every: train.eval_every.map_or(Every::Epoch, |steps| Every::Steps(count(steps))),
         log_every: count(train.log_every),
         fits: fits(&built.fits),
-        dims,
+        dims: cx.dims(),
         config: format!("{config:#}\n"),
         source_hash: format!("{:016x}", Fnv64::new().text(&session.source.text).finish()),
         version: driver::VERSION.into(),
@@ -263,10 +259,10 @@ fn csv_fields(session: &Session, train: &TrainSpec, source: &Source) -> Result<V
     for described in &source.fields {
         let (name, columns) = match described {
             FieldSource::Column { field, column: one } => (field, Columns::One(column(one))),
-            FieldSource::Columns { field, columns } => match columns.as_slice() {
-                // One name is still a vector, of length 1.
-                all => (field, Columns::Listed(all.iter().map(column).collect())),
-            },
+            // One name is still a vector, of length 1.
+            FieldSource::Columns { field, columns } => {
+                (field, Columns::Listed(columns.iter().map(column).collect()))
+            }
             FieldSource::Indices { field, from, to } => (field, Columns::Indices(index(*from)..index(*to))),
             FieldSource::Names { field, from, to } => (field, Columns::Names(from.clone(), to.clone())),
             FieldSource::Entry { .. } | FieldSource::Draw { .. } => continue,

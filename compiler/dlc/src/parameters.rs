@@ -135,6 +135,11 @@ fn input(
     Ok(tensor.convert(dtype).map_err(|fault| fault.note(format!("in the input `{}`", arg.name)))?)
 }
 
+/// The interpreter lacks an array, or has one of another shape; compiled code says the same with more detail.
+pub fn not_given(entry: &Entry, name: &str) -> Diagnostic {
+    Diagnostic::error("E0822", format!("`{name}` is not given as `{}` of the model needs it", entry.name()))
+}
+
 fn weight(arg: &ArgInfo, weights: &BTreeMap<String, Tensor>) -> Result<Tensor, Fault> {
     let Some(tensor) = weights.get(&arg.name) else {
         let near = did_you_mean(&arg.name, weights.keys().map(String::as_str));

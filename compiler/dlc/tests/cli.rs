@@ -127,7 +127,8 @@ fn faults_go_to_standard_error_and_machine_forms_to_standard_output() {
 #[test]
 fn colour_follows_the_word_then_the_environment() {
     let folder = folder();
-    let table: &[(&[&str], &[(&str, &str)], bool)] = &[
+    type Row = (&'static [&'static str], &'static [(&'static str, &'static str)], bool);
+    let table: &[Row] = &[
         (&[], &[], false),
         (&[], &[("FORCE_COLOR", "1")], true),
         (&[], &[("CLICOLOR_FORCE", "1")], true),

@@ -141,9 +141,9 @@ impl Session {
         defs.collect()
     }
 
-    fn with_program<T: Send>(&self, work: impl FnOnce(&Program<'_>, &sema::Options) -> T + Send) -> T
+    fn with_program<T>(&self, work: impl FnOnce(&Program<'_>, &sema::Options) -> T + Send) -> T
     where
-        T: Findings,
+        T: Findings + Send,
     {
         with_big_stack(|| {
             let mut faults = Vec::new();

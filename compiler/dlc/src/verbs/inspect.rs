@@ -150,7 +150,7 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
                 } else {
                     String::new()
                 };
-                text += &format!("{what:<20}{} {unit}{formula}", shown(dim)).trim_end().to_string();
+                text += format!("{what:<20}{} {unit}{formula}", shown(dim)).trim_end();
                 text.push('\n');
             }
             if arguments.kernels {

@@ -111,15 +111,17 @@ fn controls(case: &TestCase) -> Vec<Array> {
 /// What does not hold, in words.
 fn judge(session: &Session, case: &TestCase, values: &BTreeMap<String, Vec<f64>>, how: &str) -> Vec<String> {
     let mut faults = Vec::new();
-    let of =
-        |number: usize, part: &str| values.get(&format!("{number}.{part}")).map_or(&[][..], Vec::as_slice);
+    let of = |number: usize, part: &str| values.get(&format!("{number}.{part}"));
     for (number, assert) in case.asserts.iter().enumerate() {
-        let found = if assert.near {
-            let (left, right) = (of(number, "left"), of(number, "right"));
-            let apart = left.iter().zip(right).find(|(a, b)| !near(**a, **b, assert.within));
-            apart.map(|(a, b)| format!("{a} is not within {} of {b}", assert.within))
-        } else {
-            of(number, "holds").iter().any(|value| *value == 0.0).then(|| "does not hold".to_string())
+        let found = match (of(number, "left"), of(number, "right"), of(number, "holds")) {
+            (Some(left), Some(right), _) if assert.near && left.len() == right.len() => {
+                let apart = left.iter().zip(right).find(|(a, b)| !near(**a, **b, assert.within));
+                apart.map(|(a, b)| format!("{a} is not within {} of {b}", assert.within))
+            }
+            (_, _, Some(holds)) if !assert.near && !holds.is_empty() => {
+                holds.contains(&0.0).then(|| "does not hold".to_string())
+            }
+            _ => Some("gives no value".to_string()),
         };
         if let Some(found) = found {
             let message = assert.message.as_ref().map_or(String::new(), |message| format!(": {message}"));
