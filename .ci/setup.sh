@@ -37,6 +37,7 @@ fi
 if [ "$(id -u)" -ne 0 ]; then
     echo "missing: ${missing[*]}; as root, run:" >&2
     echo "    apt-get update && $command" >&2
+    echo "(a distribution without LLVM $version gets it from https://apt.llvm.org; this script adds that when run as root)" >&2
     exit 1
 fi
 

@@ -92,5 +92,12 @@ if [ -n "${CARD:-}" ]; then
         /<!-- end of card -->/ { skip = 0 }
         !skip { print }
     ' "$CARD" > "$CARD.tmp" && mv "$CARD.tmp" "$CARD"
-    echo "figures written to $CARD"
+    # The first curve of the page, as a picture of its own: it brings the colours that the page would give it.
+    awk '
+        /<svg / { inside = 1; sub(/<svg /, "<svg width=\"720\" height=\"300\" ") }
+        inside { print }
+        /<svg / { print "<style>svg { color: #1c2024; background: #ffffff; } @media (prefers-color-scheme: dark) { svg { color: #e6e8eb; background: #15181c; } }</style>" }
+        /<\/svg>/ { if (inside) exit }
+    ' "$out/run/report.html" > docs/training.svg.tmp && mv docs/training.svg.tmp docs/training.svg
+    echo "figures written to $CARD, the curve to docs/training.svg"
 fi
