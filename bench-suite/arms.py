@@ -1,6 +1,7 @@
-"""One arm of a measurement, in a process of its own: `run.py` gives it a task in JSON and reads its samples.
+"""One arm of a measurement: `run.py` starts it as a process, gives it a task in JSON and reads its samples.
 
-Every arm first computes what the task asks for once, so that the arms can be compared, and is timed after that.
+Every arm first computes what the task asks for once, so that the arms can be compared, and is timed
+after that. A sample is a pair: seconds by the clock, and seconds of processor time over all threads.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ SUITE = Path(__file__).resolve().parent
 BATCH = 64
 LEARNING_RATE = 3e-3
 EPOCHS = 20
+Sample = tuple[float, float]
 
 
 @dataclass
@@ -51,7 +53,7 @@ def main() -> None:
     print(json.dumps(timed))
 
 
-def calls(task: Task) -> tuple[dict[str, np.ndarray], list[list[float]]]:
+def calls(task: Task) -> tuple[dict[str, np.ndarray], list[list[Sample]]]:
     """Samples of each item, in seconds a call."""
     outputs, timed = {}, []
     for i, item in enumerate(task.items):
@@ -63,7 +65,7 @@ def calls(task: Task) -> tuple[dict[str, np.ndarray], list[list[float]]]:
     return outputs, timed
 
 
-def time_calls(call: Callable[[], object], samples: int, seconds: float) -> list[float]:
+def time_calls(call: Callable[[], object], samples: int, seconds: float) -> list[Sample]:
     """Each sample is the mean of as many calls as fill `seconds`."""
     start = time.perf_counter()
     repeats = 0
@@ -72,11 +74,15 @@ def time_calls(call: Callable[[], object], samples: int, seconds: float) -> list
         repeats += 1
     found = []
     for _ in range(samples):
-        start = time.perf_counter()
-        for _ in range(repeats):
-            call()
-        found.append((time.perf_counter() - start) / repeats)
+        wall, busy = watched(lambda: [call() for _ in range(repeats)])
+        found.append((wall / repeats, busy / repeats))
     return found
+
+
+def watched(work: Callable[[], object]) -> Sample:
+    wall, busy = time.perf_counter(), time.process_time()
+    work()
+    return time.perf_counter() - wall, time.process_time() - busy
 
 
 def gemm(task: Task, i: int, item: list[int]) -> tuple[Callable[[], object], Callable[[], np.ndarray]]:
@@ -107,8 +113,8 @@ def infer(task: Task, i: int, item: list[int]) -> tuple[Callable[[], object], Ca
     return call, lambda: call.outputs["logits"]
 
 
-def epoch(task: Task) -> tuple[dict[str, np.ndarray], list[list[float]]]:
-    """The losses of an epoch without dropout, in the file's order; then seconds of epochs with it, shuffled."""
+def epoch(task: Task) -> tuple[dict[str, np.ndarray], list[list[Sample]]]:
+    """The losses of an epoch without dropout, in the file's order; samples of epochs with it, shuffled."""
     images, labels, weights = digits()
     train = round(0.8 * len(images) - 0.5)
     images, labels = images[:train], labels[:train]
@@ -121,9 +127,7 @@ def epoch(task: Task) -> tuple[dict[str, np.ndarray], list[list[float]]]:
     found = []
     for _ in range(task.samples):
         permutation = order.permutation(train)
-        start = time.perf_counter()
-        run(permutation)
-        found.append(time.perf_counter() - start)
+        found.append(watched(lambda order=permutation: run(order)))
     return {"0": np.array(losses)}, [found]
 
 

@@ -17,6 +17,7 @@ def block(dlc: str) -> dict:
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "cpu": info.get("model name", platform.processor()),
+        "family": f"{info.get('cpu family')}.{info.get('model')}",
         "cores": len(os.sched_getaffinity(0)),
         "flags": [flag for flag in FLAGS if flag in info.get("flags", "").split()],
         "virtual": "hypervisor" in info.get("flags", "").split(),
@@ -35,7 +36,7 @@ def block(dlc: str) -> dict:
 
 
 class Shares:
-    """Where the machine's time went since this was made: to the host (`steal`), and to `others`."""
+    """Where the machine's time went since this was made: to its host (`steal`), to other work (`others`)."""
 
     def __init__(self) -> None:
         self.before = _ticks()

@@ -1,8 +1,9 @@
 """Times `dlc` beside PyTorch: matrix products, an epoch of the digits, inference on them.
 
-Every arm runs in a process of its own; arms take turns, in a new order each round; a figure is the median over
-rounds of the median within a process. The ratio is PyTorch's time over ours; `best` is the ratio of the shortest
-samples, which other work on the machine disturbs least. What differs from PyTorch's result gets no figure.
+Every arm runs in a process of its own; arms take turns, in a new order each round; a figure is the
+median over rounds of the median within a process. The ratio is PyTorch's time over ours; `best` is the
+ratio of the shortest samples and `cpu` that of processor time, which other work on the machine disturbs
+less. What differs from PyTorch's result gets no figure.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from statistics import median
 import numpy as np
 
 import environment
-from arms import EPOCHS, Task
+from arms import EPOCHS, Sample, Task
 from dlc import Dlc, DlcError
 
 SUITE = Path(__file__).resolve().parent
@@ -42,10 +43,35 @@ OTHERS = 0.1
 
 @dataclass
 class Arm:
-    """`name` is `pytorch`, `dlc` (any size), `dlc-fixed` (sizes fixed when compiling) or `dlc-train`, the verb."""
+    """`pytorch`, `dlc` (any size), `dlc-fixed` (sizes fixed when compiling) or `dlc-train`, the verb."""
 
     name: str
     builds: list[Path] = field(default_factory=list)
+
+
+@dataclass
+class Timed:
+    """The samples of one arm and item, by round."""
+
+    rounds: list[list[Sample]] = field(default_factory=list)
+
+    def seconds(self) -> list[float]:
+        return [median(wall for wall, _ in samples) for samples in self.rounds]
+
+    def shortest(self) -> float:
+        return min(wall for samples in self.rounds for wall, _ in samples)
+
+    def processor(self) -> float:
+        return median(median(busy for _, busy in samples) for samples in self.rounds)
+
+    def figures(self, peer: Timed) -> dict:
+        seconds = self.seconds()
+        found = {"seconds": median(seconds), "rounds": seconds, "shortest": self.shortest()}
+        found["ratio"] = median(peer.seconds()) / median(seconds)
+        found["best"] = peer.shortest() / self.shortest()
+        if self.processor() > 0:
+            found |= {"cpu_seconds": self.processor(), "cpu": peer.processor() / self.processor()}
+        return found
 
 
 class Bench:
@@ -88,8 +114,7 @@ class Bench:
 
     def measure(self, kind: str, threads: int, items: list[list[int]], arms: list[Arm]) -> None:
         """Runs all arms `rounds` times, and adds a row for each item and arm."""
-        medians: dict[str, list[list[float]]] = {arm.name: [[] for _ in items] for arm in arms}
-        shortest: dict[str, list[float]] = {arm.name: [float("inf")] * len(items) for arm in arms}
+        timed = {arm.name: [Timed() for _ in items] for arm in arms}
         outputs: dict[str, list[np.ndarray]] = {}
         shares: dict[str, list[dict[str, float]]] = {arm.name: [] for arm in arms}
         for number in range(self.rounds):
@@ -101,26 +126,26 @@ class Bench:
                     samples, outputs[arm.name] = self.process(kind, threads, items, arm)
                 shares[arm.name].append(watch.now())
                 for i, found in enumerate(samples):
-                    medians[arm.name][i].append(median(found))
-                    shortest[arm.name][i] = min(shortest[arm.name][i], *found)
+                    timed[arm.name][i].rounds.append(found)
         for i, item in enumerate(items):
             reference = outputs["pytorch"][i]
             for arm in arms:
                 error = relative_error(outputs[arm.name][i], reference) if arm.name in outputs else None
                 row = {"task": kind, "size": item, "threads": threads, "arm": arm.name, "error": error}
-                if error is None or error <= TOLERANCE[kind]:
-                    times = medians[arm.name][i]
-                    row |= {"seconds": median(times), "rounds": times, "shortest": shortest[arm.name][i]}
-                    row["ratio"] = median(medians["pytorch"][i]) / median(times)
-                    row["best"] = shortest["pytorch"][i] / shortest[arm.name][i]
                 row |= {name: max(s[name] for s in shares[arm.name]) for name in ("steal", "others")}
-                row["quiet"] = row["steal"] <= STEAL and row["others"] <= OTHERS
+                row["quiet"] = all(quiet(s) for s in shares[arm.name])
+                if error is not None and error > TOLERANCE[kind]:
+                    row["refused"] = f"differs from PyTorch by {error:.1e}"
+                elif threads > 1 and not all(quiet(s) for arm in arms for s in shares[arm.name]):
+                    row["refused"] = "threads that wait for each other say nothing on a busy machine"
+                else:
+                    row |= timed[arm.name][i].figures(timed["pytorch"][i])
                 self.rows.append(row)
                 print(shown(row), flush=True)
 
     def process(
         self, kind: str, threads: int, items: list[list[int]], arm: Arm
-    ) -> tuple[list[list[float]], list[np.ndarray]]:
+    ) -> tuple[list[list[Sample]], list[np.ndarray]]:
         output = self.scratch / f"{arm.name}.npz"
         builds = [str(build) for build in arm.builds]
         task = Task(kind, arm.name, threads, items, str(output), builds, self.samples)
@@ -137,15 +162,19 @@ class Bench:
         with np.load(output) as stored:
             return json.loads(done.stdout), [stored[str(i)] for i in range(len(items))]
 
-    def train_verb(self, threads: int) -> list[float]:
-        """Seconds of epochs by the log of `dlc train`, which count the evaluation after each as well."""
+    def train_verb(self, threads: int) -> list[Sample]:
+        """Epochs by the log of `dlc train`, each with its evaluation; it knows no processor time."""
         folder = self.scratch / "train"
         self.dlc.call("train", DIGITS, "--out", folder, "--overwrite", "--quiet", "--threads", str(threads))
         lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
         ends = [line["seconds"] for line in lines if line["split"] == "val"]
         if len(ends) != EPOCHS:
             raise DlcError(f"`dlc train` logged {len(ends)} evaluations, not {EPOCHS}")
-        return [b - a for a, b in pairwise(ends)]
+        return [(b - a, 0.0) for a, b in pairwise(ends)]
+
+
+def quiet(shares: dict[str, float]) -> bool:
+    return shares["steal"] <= STEAL and shares["others"] <= OTHERS
 
 
 def relative_error(a: np.ndarray, b: np.ndarray) -> float:
@@ -156,18 +185,18 @@ def relative_error(a: np.ndarray, b: np.ndarray) -> float:
 
 def shown(row: dict) -> str:
     size = "x".join(map(str, row["size"]))
-    head = (
-        f"{row['task']:<6} {size:<14} {row['threads']} thread{'s' * (row['threads'] > 1):<1} {row['arm']:<10}"
-    )
-    if "seconds" not in row:
-        return f"{head} differs from PyTorch by {row['error']:.1e}"
-    speed = ""
+    head = f"{row['task']:<6} {size:<14} {row['threads']} {row['arm']:<9}"
+    if "refused" in row:
+        return f"{head} no figure: {row['refused']}"
+    spread = (max(row["rounds"]) - min(row["rounds"])) / row["seconds"]
+    text = f"{head} {row['seconds'] * 1e6:11.1f} µs {spread:6.1%}"
+    text += f" ratio {row['ratio']:5.2f} best {row['best']:5.2f}"
+    if "cpu" in row:
+        text += f" cpu {row['cpu']:5.2f}"
     if row["task"] == "gemm":
         m, n, k = row["size"]
-        speed = f"{2 * m * n * k / row['shortest'] / 1e9:8.1f} GFLOP/s"
-    spread = (max(row["rounds"]) - min(row["rounds"])) / row["seconds"]
-    noise = "" if row["quiet"] else "  (busy)"
-    return f"{head} {row['seconds'] * 1e6:12.1f} µs {spread:6.1%}  ratio {row['ratio']:5.2f} best {row['best']:5.2f} {speed}{noise}"
+        text += f" {2 * m * n * k / row['cpu_seconds'] / 1e9:7.1f} GFLOP/s"
+    return text if row["quiet"] else f"{text} (busy)"
 
 
 def main() -> None:

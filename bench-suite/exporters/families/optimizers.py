@@ -87,8 +87,8 @@ OPTIMIZERS: dict[str, tuple[str, Callable[[list[dict]], optim.Optimizer], float,
     "lion": ("lion(lr: 0.1, weight_decay: 0.1)", lambda p: Lion(p, 0.1), 0.1, 3),
 }
 
-# PyTorch has the length of the average of radam, a small difference of large numbers, in f64, and the product of
-# the momenta of nadam in f32.
+# PyTorch has the length of radam's average, a small difference of large numbers, in f64, and the product of
+# nadam's momenta in f32.
 ROUNDING = {"radam": {"f32": 1e-4}, "nadam": {"f64": 1e-7}}
 
 
