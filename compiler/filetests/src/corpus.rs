@@ -97,6 +97,16 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
     }
 }
 
+/// The models that ship with the compiler, or with `std` the files of its library, sorted.
+pub fn models(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models").join(folder);
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "model"));
+    paths.sort();
+    paths
+}
+
 pub fn blessing() -> bool {
     std::env::var_os("DLC_BLESS").is_some_and(|value| value == "1")
 }

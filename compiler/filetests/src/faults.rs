@@ -7,11 +7,11 @@
 //!
 //! `//<<<< E0106` marks a place that begins with the line, `// nowhere E0212` a fault without a place.
 
-use crate::corpus::{Case, blessing, folder, golden};
+use crate::corpus::{Case, blessing, folder, golden, models};
 use base::{Color, Diagnostic, Format, render_all};
 use driver::{Failure, Options, Session};
 use libtest_mimic::{Failed, Trial};
-use std::{fs, path::Path};
+use std::fs;
 
 /// A fault as annotated: line, first column and code; lines and columns count from 1.
 type Place = Option<(usize, usize, usize)>;
@@ -60,11 +60,6 @@ pub fn check(case: &Case) -> Result<(), Failed> {
 
 /// The models that ship with the compiler: what `check` says of each stands in `cases/shipped`.
 pub fn shipped() -> Vec<Trial> {
-    let models = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models");
-    let Ok(entries) = fs::read_dir(models) else { return Vec::new() };
-    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "model"));
-    paths.sort();
     let trial = |path: std::path::PathBuf| {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Trial::test(format!("shipped::{name}"), move || {
@@ -74,12 +69,13 @@ pub fn shipped() -> Vec<Trial> {
             golden(&folder().join("shipped").join(name).with_extension("stderr"), &text)
         })
     };
-    paths.into_iter().map(trial).collect()
+    models("").into_iter().map(trial).collect()
 }
 
 fn place(session: &Session, fault: &Diagnostic) -> Place {
-    let span = fault.span?;
-    let file = session.sources.get(span.file)?;
+    // What lies in an imported file cannot be annotated here.
+    let span = fault.span.filter(|span| span.file == session.source.id)?;
+    let file = &session.source;
     let (line, column) = file.line_column(span.lo);
     let (last_line, last) = file.line_column(span.hi);
     // Carets end with the line.

@@ -6,6 +6,7 @@
 mod corpus;
 mod faults;
 mod library;
+mod reference;
 mod run;
 mod syntax;
 mod text;
@@ -26,7 +27,9 @@ pub fn trials() -> Vec<Trial> {
     ] {
         trials.extend(corpus::trials(stage, check));
     }
+    trials.extend(syntax::shipped());
     trials.extend(faults::shipped());
     trials.extend(library::trials());
+    trials.extend(reference::trials());
     trials
 }

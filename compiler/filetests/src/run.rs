@@ -17,7 +17,7 @@
 //! At f64 every `f32` of the text reads `f64`.
 
 mod differences;
-mod executors;
+pub mod executors;
 mod values;
 
 use crate::{corpus::Case, text::told};

@@ -1,9 +1,10 @@
 //! Stages that know only syntax. `parse`: the tree beside the case. `fmt`: the text before and after, in one file.
 
-use crate::corpus::{Case, blessing, golden, same};
+use crate::corpus::{Case, blessing, golden, models, same};
 use base::{Color, Format, SourceMap, render_all};
 use driver::{Options, Stage};
-use libtest_mimic::Failed;
+use libtest_mimic::{Failed, Trial};
+use std::path::PathBuf;
 
 const AFTER: &str = "// ---- after\n";
 
@@ -25,6 +26,17 @@ pub fn format(case: &Case) -> Result<(), Failed> {
     }
     same(after, &formatted)?;
     same(&formatted, &self::formatted(&formatted)?)
+}
+
+/// Everything that ships is in canonical form.
+pub fn shipped() -> Vec<Trial> {
+    let trial = |path: PathBuf| {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        Trial::test(format!("canonical::{name}"), move || {
+            golden(&path, &formatted(&std::fs::read_to_string(&path)?)?)
+        })
+    };
+    models("").into_iter().chain(models("std")).map(trial).collect()
 }
 
 fn formatted(text: &str) -> Result<String, Failed> {

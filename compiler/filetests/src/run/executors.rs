@@ -115,7 +115,7 @@ fn load(compiled: &Compiled) -> Result<Program, Failed> {
     compiled.load().map_err(|failure| failure.to_string().into())
 }
 
-fn tensor(array: &Array, dtype: tensor::DType) -> Result<Tensor, Failed> {
+pub fn tensor(array: &Array, dtype: tensor::DType) -> Result<Tensor, Failed> {
     let values: Vec<f64> = array.values.iter().copied().collect();
     let tensor = Tensor::from_vec(array.shape().to_vec(), values).and_then(|tensor| tensor.cast(dtype));
     tensor.map_err(|fault| fault.message.into())
