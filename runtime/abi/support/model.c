@@ -52,6 +52,17 @@ static void *spare(dlc_v1_handle *handle, int64_t variable)
     return *place;
 }
 
+/* What a file of weights does not hold, an optimiser's state for one, begins as `init` makes it. */
+static int32_t begin(dlc_v1_handle *handle)
+{
+    const dlc_v1_model *model = handle->model;
+    for (int64_t i = 0; i < model->entry_count; i++) {
+        if (strcmp(model->entries[i].name, "init") == 0)
+            return dlc_v1_init(handle, i, 0);
+    }
+    return DLC_V1_OK;
+}
+
 static int32_t use_tensors(dlc_v1_handle *handle, const unsigned char *bytes, uint64_t size)
 {
     const dlc_v1_model *model = handle->model;
@@ -59,6 +70,11 @@ static int32_t use_tensors(dlc_v1_handle *handle, const unsigned char *bytes, ui
     if (!found)
         return fail(handle, DLC_V1_OUT_OF_MEMORY, "no memory");
     int32_t status = find_tensors(model, bytes, size, found, handle->error, sizeof handle->error);
+    int complete = 1;
+    for (int64_t i = 0; status == DLC_V1_OK && i < model->variable_count; i++)
+        complete &= found[i] != NULL;
+    if (status == DLC_V1_OK && !complete && !handle->has_weights)
+        status = begin(handle);
     if (status == DLC_V1_OK) {
         for (int64_t i = 0; i < model->variable_count; i++) {
             if (found[i])
