@@ -6,6 +6,7 @@ mod headers;
 mod library;
 mod names;
 mod paths;
+mod purity;
 mod sizes;
 
 use crate::Tree;
@@ -19,8 +20,16 @@ pub struct Findings {
     pub warnings: Vec<String>,
 }
 
-const RULES: &[Rule] =
-    &[names::check, edges::check, headers::check, sizes::check, paths::check, codes::check, library::check];
+const RULES: &[Rule] = &[
+    names::check,
+    edges::check,
+    headers::check,
+    purity::check,
+    sizes::check,
+    paths::check,
+    codes::check,
+    library::check,
+];
 
 /// Errors and warnings of all rules.
 pub fn check(tree: &Tree) -> (Vec<String>, Vec<String>) {

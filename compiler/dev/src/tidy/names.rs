@@ -32,7 +32,7 @@ pub fn check(tree: &Tree, findings: &mut Findings) {
         }
     }
     for path in NEEDED {
-        if !tree.top_level.iter().any(|name| name == path) && tree.get(path).is_none() {
+        if !tree.top_level.contains(*path) && tree.get(path).is_none() {
             findings.errors.push(format!("{path} is missing"));
         }
     }
