@@ -1,16 +1,29 @@
 //! `dlc doctor`: what this machine offers.
 
-use crate::{arguments::TextOrJson, cx::Cx, fault::Fault, output};
+use crate::{
+    arguments::TextOrJson,
+    cx::Cx,
+    fault::{Fault, InSession},
+    output,
+};
 use clap::Args;
+use driver::{NoFiles, Session, Trace};
+use exec::{Arena, Dims};
 use serde_json::{Value, json};
-use std::{env, fs, path::Path, process::Command};
+use std::{env, fs, path::Path, process::Command, time::Instant};
+use tensor::{DType, Tensor};
 
 /// Show what this machine offers to compiled models
 #[derive(Args)]
-#[command(after_help = "Examples:\n  dlc doctor\n  dlc doctor --format json")]
+#[command(
+    after_help = "Examples:\n  dlc doctor\n  dlc doctor --measure --threads 1\n  dlc doctor --format json"
+)]
 pub struct Arguments {
     #[arg(long, value_enum, default_value_t = TextOrJson::Human)]
     format: TextOrJson,
+    /// Also time a matrix product and a copy, compiled for this machine
+    #[arg(long)]
+    measure: bool,
 }
 
 /// Features of processors that change what code is made.
@@ -24,6 +37,7 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let caches = caches();
     let linker = linker();
     let cache = cx.cache.folder().map(|folder| folder.display().to_string());
+    let measured = if arguments.measure { Some(measure(cx)?) } else { None };
     let page = json!({
         "dlc": driver::VERSION,
         "llvm": llvm::version(),
@@ -38,6 +52,11 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
         "linker": linker,
         "object_cache": cache,
         "gpu": Value::Null,
+        "measured": measured.as_ref().map(|measured| json!({
+            "threads": measured.threads,
+            "matrix_product_gflops": measured.product,
+            "copy_gigabytes_per_second": measured.copy,
+        })),
     });
     match arguments.format {
         TextOrJson::Json => output::json(&page),
@@ -75,10 +94,61 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
                 ("object cache", or(cache, "off")),
                 ("gpu", "not supported yet".into()),
             ];
-            let text: String = lines.iter().map(|(what, found)| format!("{what:<14}{found}\n")).collect();
+            let mut text: String = lines.iter().map(|(what, found)| format!("{what:<14}{found}\n")).collect();
+            if let Some(measured) = measured {
+                let Measured { threads, product, copy } = measured;
+                text += &format!(
+                    "{:<14}{product:.1} GFLOP/s in a 1024³ matrix product, {threads} threads\n",
+                    "speed"
+                );
+                text += &format!("{:<14}{copy:.1} GB/s read and written together\n", "memory speed");
+            }
             output::print(&text)
         }
     }
+}
+
+/// Best of several runs of compiled models.
+struct Measured {
+    threads: usize,
+    product: f64,
+    copy: f64,
+}
+
+const SIZE: usize = 1024;
+/// Far beyond the caches: 128 MiB of f32.
+const LENGTH: usize = 32 << 20;
+const RUNS: usize = 10;
+
+const MODELS: &str = "model Product(a: f32[n, n], b: f32[n, n]) -> (c: f32[n, n]) { c = a @ b }
+model Copy(x: f32[n]) -> (y: f32[n]) { y = x + 1 }
+";
+
+fn measure(cx: &Cx) -> Result<Measured, Fault> {
+    let pool = cx.pool()?;
+    let square = Tensor::zeros(DType::F32, [SIZE, SIZE])?;
+    let long = Tensor::zeros(DType::F32, [LENGTH])?;
+    let session = Session::new("doctor.model", MODELS, &NoFiles, cx.options()?);
+    let seconds = |model: &str, args: &[&Tensor]| -> Result<f64, Fault> {
+        let (built, _) = session.build(Some(model), false).within(&session)?;
+        let entries = Session::entries(&built, &["run"]);
+        let compiled =
+            session.compile(&built, &entries, &cx.cache, &mut Trace::default()).within(&session)?;
+        let program = compiled.load().within(&session)?;
+        let entry = program.entry("run")?;
+        let (mut arena, dims) = (Arena::new(), Dims::new());
+        let mut results = entry.call(&mut arena, &pool, args, &dims)?;
+        let mut best = f64::INFINITY;
+        for _ in 0..RUNS {
+            let began = Instant::now();
+            entry.call_into(&mut arena, &pool, args, &mut results.iter_mut().collect::<Vec<_>>(), &dims)?;
+            best = best.min(began.elapsed().as_secs_f64());
+        }
+        Ok(best)
+    };
+    let product = 2.0 * (SIZE as f64).powi(3) / seconds("Product", &[&square, &square])? / 1e9;
+    let copy = 2.0 * 4.0 * LENGTH as f64 / seconds("Copy", &[&long])? / 1e9;
+    Ok(Measured { threads: pool.threads(), product, copy })
 }
 
 /// Sizes of the first processor's caches, as Linux tells them.
