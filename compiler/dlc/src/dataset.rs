@@ -2,9 +2,12 @@
 
 use crate::{cx::Cx, fault::Fault, parameters::folder_of};
 use base::Diagnostic;
-use data::{ArrayField, Columns, Csv, CsvField, Dataset, Distribution, SyntheticField};
+use data::{
+    ArrayField, Columns, Csv, CsvField, Dataset, Distribution, ImageField, ImageOrigin, Images,
+    SyntheticField, Text, TextField,
+};
 use driver::Session;
-use sema::{Built, Column, DrawSpec, FieldSource, FieldSpec, Source, TrainSpec};
+use sema::{Built, Column, DrawSpec, FieldSpec, Origin, Source, TrainSpec};
 use serde_json::json;
 use std::{
     collections::BTreeMap,
@@ -125,19 +128,18 @@ pub fn read(
         ("safetensors", Some(path)) => {
             data::read_safetensors(path, &array_fields(session, train, source)?, &limits)?
         }
-        ("npy", Some(path)) => {
+        (kind @ ("npy" | "idx"), Some(path)) => {
+            // A folder holds a file for each field; a file feeds them all.
+            let place = |entry: &str| if path.is_dir() { path.join(entry) } else { path.clone() };
             let fields = array_fields(session, train, source)?;
-            let folder = path.clone();
-            let files: Vec<(PathBuf, ArrayField)> = fields
-                .into_iter()
-                .map(|field| {
-                    if folder.is_dir() { (folder.join(&field.entry), field) } else { (folder.clone(), field) }
-                })
-                .collect();
+            let files: Vec<(PathBuf, ArrayField)> =
+                fields.into_iter().map(|field| (place(&field.entry), field)).collect();
             let files: Vec<(&Path, ArrayField)> =
                 files.iter().map(|(path, field)| (path.as_path(), field.clone())).collect();
-            data::read_npy(&files, &limits)?
+            if kind == "idx" { data::read_idx(&files, &limits)? } else { data::read_npy(&files, &limits)? }
         }
+        ("text", Some(path)) => text(session, train, source)?.read(path, &limits)?,
+        ("images", Some(path)) => images(session, train, source)?.read(path, &limits)?,
         ("synthetic", _) => {
             let rows = source.rows.and_then(|rows| usize::try_from(rows).ok()).unwrap_or(0);
             let seed = cx.everywhere.seed.unwrap_or(u64::try_from(train.seed).unwrap_or(0));
@@ -151,8 +153,13 @@ pub fn read(
     };
     for (name, file) in replaced {
         let field = field(session, train, &name)?;
-        let array =
-            ArrayField { name: name.clone(), entry: name.clone(), dtype: field.0, row_shape: field.1 };
+        let array = ArrayField {
+            name: name.clone(),
+            entry: name.clone(),
+            dtype: field.0,
+            row_shape: field.1,
+            steps: Vec::new(),
+        };
         let other = data::read_npy(&[(&file, array)], &limits)?;
         dataset.fields.extend(other.fields);
     }
@@ -167,7 +174,13 @@ fn read_files(session: &Session, train: &TrainSpec, places: &[String]) -> Result
         let wanted = train.fields.iter().filter(|field| !(skip_defaults && field.default.is_some()));
         let fields = wanted.map(|wanted| {
             let (dtype, row_shape) = field(session, train, &wanted.name)?;
-            Ok(ArrayField { name: wanted.name.clone(), entry: wanted.name.clone(), dtype, row_shape })
+            Ok(ArrayField {
+                name: wanted.name.clone(),
+                entry: wanted.name.clone(),
+                dtype,
+                row_shape,
+                steps: Vec::new(),
+            })
         });
         fields.collect()
     };
@@ -257,40 +270,87 @@ fn csv_fields(session: &Session, train: &TrainSpec, source: &Source) -> Result<V
     let index = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
     let mut fields = Vec::new();
     for described in &source.fields {
-        let (name, columns) = match described {
-            FieldSource::Column { field, column: one } => (field, Columns::One(column(one))),
+        let columns = match &described.origin {
+            Origin::Column(one) => Columns::One(column(one)),
             // One name is still a vector, of length 1.
-            FieldSource::Columns { field, columns } => {
-                (field, Columns::Listed(columns.iter().map(column).collect()))
-            }
-            FieldSource::Indices { field, from, to } => (field, Columns::Indices(index(*from)..index(*to))),
-            FieldSource::Names { field, from, to } => (field, Columns::Names(from.clone(), to.clone())),
-            FieldSource::Entry { .. } | FieldSource::Draw { .. } => continue,
+            Origin::Columns(columns) => Columns::Listed(columns.iter().map(column).collect()),
+            Origin::Indices { from, to } => Columns::Indices(index(*from)..index(*to)),
+            Origin::Names { from, to } => Columns::Names(from.clone(), to.clone()),
+            _ => continue,
         };
-        let (dtype, row_shape) = field(session, train, name)?;
-        fields.push(CsvField { row_shape, ..CsvField::new(name.clone(), columns, dtype) });
+        let (dtype, row_shape) = field(session, train, &described.field)?;
+        let new = CsvField::new(described.field.clone(), columns, dtype);
+        fields.push(CsvField { row_shape, steps: steps(&described.steps), ..new });
     }
     Ok(fields)
 }
 
 /// Fields of a file of arrays: those named in the source, and any other that training reads, by its own name.
 fn array_fields(session: &Session, train: &TrainSpec, source: &Source) -> Result<Vec<ArrayField>, Fault> {
-    let mut entries: Vec<(String, String)> = Vec::new();
+    let mut entries: Vec<(&str, &str, &[sema::Step])> = Vec::new();
     for described in &source.fields {
-        if let FieldSource::Entry { field, entry } = described {
-            entries.push((field.clone(), entry.clone()));
+        if let Origin::Entry(entry) = &described.origin {
+            entries.push((&described.field, entry, &described.steps));
         }
     }
     for wanted in &train.fields {
-        if wanted.default.is_none() && !entries.iter().any(|(field, _)| *field == wanted.name) {
-            entries.push((wanted.name.clone(), wanted.name.clone()));
+        if wanted.default.is_none() && !entries.iter().any(|(field, ..)| *field == wanted.name) {
+            entries.push((&wanted.name, &wanted.name, &[]));
         }
     }
-    let fields = entries.into_iter().map(|(name, entry)| {
-        let (dtype, row_shape) = field(session, train, &name)?;
-        Ok(ArrayField { name, entry, dtype, row_shape })
+    let fields = entries.into_iter().map(|(name, entry, arithmetic)| {
+        let (dtype, row_shape) = field(session, train, name)?;
+        Ok(ArrayField { name: name.into(), entry: entry.into(), dtype, row_shape, steps: steps(arithmetic) })
     });
     fields.collect()
+}
+
+fn steps(steps: &[sema::Step]) -> Vec<data::Step> {
+    let steps = steps.iter().map(|step| match *step {
+        sema::Step::Add(number) => data::Step::Add(number),
+        sema::Step::Multiply(number) => data::Step::Multiply(number),
+        sema::Step::Divide(number) => data::Step::Divide(number),
+    });
+    steps.collect()
+}
+
+fn text(session: &Session, train: &TrainSpec, source: &Source) -> Result<Text, Fault> {
+    let mut text = Text { window: 0, fields: Vec::new(), table: None };
+    for described in &source.fields {
+        let next = match described.origin {
+            Origin::Window(length) => {
+                text.window = usize::try_from(length).unwrap_or(0);
+                false
+            }
+            Origin::Next => true,
+            _ => continue,
+        };
+        let (dtype, _) = field(session, train, &described.field)?;
+        text.fields.push(TextField { name: described.field.clone(), next, dtype });
+    }
+    Ok(text)
+}
+
+fn images(session: &Session, train: &TrainSpec, source: &Source) -> Result<Images, Fault> {
+    let side = |length: i64| usize::try_from(length).unwrap_or(0);
+    let mut fields = Vec::new();
+    for described in &source.fields {
+        let origin = match described.origin {
+            Origin::Picture { height, width, crop } => {
+                ImageOrigin::Picture { height: side(height), width: side(width), crop }
+            }
+            Origin::Folder => ImageOrigin::Folder,
+            _ => continue,
+        };
+        let (dtype, _) = field(session, train, &described.field)?;
+        fields.push(ImageField {
+            name: described.field.clone(),
+            origin,
+            dtype,
+            steps: steps(&described.steps),
+        });
+    }
+    Ok(Images { fields, table: None })
 }
 
 fn synthetic_fields(
@@ -300,7 +360,7 @@ fn synthetic_fields(
 ) -> Result<Vec<SyntheticField>, Fault> {
     let mut fields = Vec::new();
     for described in &source.fields {
-        let FieldSource::Draw { field: name, draw } = described else { continue };
+        let (name, Origin::Draw(draw)) = (&described.field, &described.origin) else { continue };
         let (dtype, row_shape) = field(session, train, name)?;
         let distribution = match *draw {
             DrawSpec::Normal { mean, std } => Distribution::Normal(mean, std),

@@ -111,10 +111,10 @@ pub struct Checkpoint {
     pub best: Option<String>,
 }
 
-/// `data = csv("digits.csv", image: columns(0..64), label: column(64))`.
+/// `data = csv("digits.csv", image: columns(0..64) / 16, label: column(64))`.
 #[derive(Clone, Debug)]
 pub struct Source {
-    /// `csv npz npy safetensors synthetic`; others are errors of `build`, not of `check`.
+    /// `csv npz npy idx images text parquet safetensors synthetic`.
     pub kind: String,
     pub path: Option<String>,
     /// Rows of synthetic data.
@@ -123,36 +123,52 @@ pub struct Source {
     pub span: Span,
 }
 
+/// What feeds one field.
 #[derive(Clone, Debug)]
-pub enum FieldSource {
-    Column {
-        field: String,
-        column: Column,
-    },
-    Columns {
-        field: String,
-        columns: Vec<Column>,
-    },
+pub struct FieldSource {
+    pub field: String,
+    pub origin: Origin,
+    /// Arithmetic on every value, in the order in which it is done.
+    pub steps: Vec<Step>,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub enum Origin {
+    Column(Column),
+    Columns(Vec<Column>),
     /// `columns(a..b)`: numbers leave out b, names include both ends.
     Indices {
-        field: String,
         from: i64,
         to: i64,
     },
     Names {
-        field: String,
         from: String,
         to: String,
     },
-    /// An entry of an npz or safetensors file.
-    Entry {
-        field: String,
-        entry: String,
+    /// An array of an npz or safetensors file, or a file in a folder of npy or idx files.
+    Entry(String),
+    Draw(DrawSpec),
+    /// `window(n)` of a text: n consecutive symbols.
+    Window(i64),
+    /// `next()` of a text: the window moved on by one symbol.
+    Next,
+    /// `resize(h, w)` or `crop(h, w)` of a picture: channels first, from 0 to 1.
+    Picture {
+        height: i64,
+        width: i64,
+        crop: bool,
     },
-    Draw {
-        field: String,
-        draw: DrawSpec,
-    },
+    /// `folder()` of a picture: the number of the subfolder that holds it.
+    Folder,
+}
+
+/// `n - x` is a product by -1 and a sum, `x - n` a sum.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Step {
+    Add(f64),
+    Multiply(f64),
+    Divide(f64),
 }
 
 #[derive(Clone, Debug)]

@@ -17,6 +17,7 @@ mod names;
 mod natives;
 mod program;
 mod settings;
+mod sources;
 mod tests;
 mod train;
 mod types;
@@ -24,7 +25,7 @@ mod value;
 
 pub use api::{
     Assert, Built, Checkpoint, Column, Direction, DrawSpec, EarlyStop, FieldSource, FieldSpec, LayerInfo,
-    Metric, Source, TestCase, TrainSpec, WeightInfo,
+    Metric, Origin, Source, Step, TestCase, TrainSpec, WeightInfo,
 };
 pub use checker::Options;
 pub use entry::{build, check};

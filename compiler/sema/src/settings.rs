@@ -1,13 +1,13 @@
 //! The keys of a `train` block, read into [`TrainSpec`].
 
 use crate::{
-    api::{Checkpoint, Column, Direction, DrawSpec, EarlyStop, FieldSource, Metric, Source, TrainSpec},
+    api::{Checkpoint, Direction, EarlyStop, Metric, TrainSpec},
     checker::Checker,
     program::Train,
     value::Value,
 };
 use base::{Diagnostic, Span, did_you_mean};
-use grammar::ast::{Arg, Expr, ExprKind, Setting, SettingValue};
+use grammar::ast::{Expr, ExprKind, Setting, SettingValue};
 
 const KEYS: &[&str] = &[
     "data",
@@ -26,8 +26,6 @@ const KEYS: &[&str] = &[
     "log_every",
 ];
 const LATER: &[&str] = &["accumulate", "ema", "groups", "precision", "augment"];
-const SOURCES: &[&str] = &["csv", "npz", "npy", "safetensors", "synthetic"];
-const LATER_SOURCES: &[&str] = &["idx", "images", "text", "parquet"];
 
 /// Metrics of which less is better; of all others more is.
 const LOWER: &[&str] = &[
@@ -184,7 +182,7 @@ impl<'p> Checker<'p> {
         spec.log_every = number("log_every").unwrap_or(spec.log_every);
     }
 
-    fn whole(&mut self, expr: &'p Expr, key: &str, least: i64) -> Option<i64> {
+    pub(crate) fn whole(&mut self, expr: &'p Expr, key: &str, least: i64) -> Option<i64> {
         match self.expr(expr) {
             Value::Int(number) if number >= least => Some(number),
             Value::Error => None,
@@ -227,7 +225,7 @@ impl<'p> Checker<'p> {
         }
     }
 
-    fn text(&mut self, expr: &'p Expr, what: &str) -> Option<String> {
+    pub(crate) fn text(&mut self, expr: &'p Expr, what: &str) -> Option<String> {
         match self.expr(expr) {
             Value::Text(text) => Some(text.to_string()),
             Value::Error => None,
@@ -287,139 +285,6 @@ impl<'p> Checker<'p> {
                     let message = format!("`checkpoint` has no `{}`", row.key.text);
                     self.error("E0415", row.key.span, message, "it has `every`, `keep` and `best`");
                 }
-            }
-        }
-    }
-
-    /// `csv("file", field: column(3), …)`: read from the tree, since `columns` and the like exist only here.
-    fn source(&mut self, expr: &'p Expr) -> Option<Source> {
-        let ExprKind::Call { callee, args, .. } = &expr.peel().kind else {
-            self.error(
-                "E0415",
-                expr.span,
-                "`data` is a source, as in `csv(\"file.csv\", x: column(0))`",
-                "not a source",
-            );
-            return None;
-        };
-        let kind = callee.as_name().unwrap_or("");
-        if LATER_SOURCES.contains(&kind) {
-            self.unsupported(callee.span, &format!("the data source `{kind}`"));
-            return None;
-        }
-        if !SOURCES.contains(&kind) {
-            let near = did_you_mean(kind, SOURCES.iter().chain(LATER_SOURCES).copied());
-            self.report(
-                Diagnostic::error("E0415", format!("there is no data source `{kind}`"))
-                    .label(callee.span, "not known")
-                    .maybe_help(near.map(|near| format!("did you mean `{near}`?"))),
-            );
-            return None;
-        }
-        let mut source =
-            Source { kind: kind.into(), path: None, rows: None, fields: Vec::new(), span: expr.span };
-        for arg in args {
-            match &arg.name {
-                None if kind == "synthetic" => source.rows = self.whole(&arg.value, "rows", 1),
-                None => source.path = self.text(&arg.value, "the file"),
-                Some(name) => {
-                    let field = self.field_source(kind, name.text.clone(), arg)?;
-                    source.fields.push(field);
-                }
-            }
-        }
-        if source.path.is_none() && source.rows.is_none() {
-            self.error("E0415", expr.span, format!("`{kind}` needs its file"), "as its first argument");
-            return None;
-        }
-        Some(source)
-    }
-
-    fn field_source(&mut self, kind: &str, field: String, arg: &'p Arg) -> Option<FieldSource> {
-        let wrong = |checker: &mut Self, wanted: &str| {
-            checker.error("E0415", arg.value.span, format!("a field of `{kind}` is {wanted}"), "not that");
-            None
-        };
-        let value = arg.value.peel();
-        if matches!(value.kind, ExprKind::Binary { .. }) {
-            self.unsupported(arg.value.span, "arithmetic on columns");
-            return None;
-        }
-        if matches!(kind, "npz" | "npy" | "safetensors") {
-            return match self.expr(value) {
-                Value::Text(entry) => Some(FieldSource::Entry { field, entry: entry.to_string() }),
-                Value::Error => None,
-                _ => wrong(self, "the name of an entry, as a string"),
-            };
-        }
-        let ExprKind::Call { callee, args, .. } = &value.kind else {
-            return wrong(
-                self,
-                if kind == "csv" {
-                    "`column(…)` or `columns(…)`"
-                } else {
-                    "`normal(…)` or `uniform(…)`"
-                },
-            );
-        };
-        match (kind, callee.as_name()) {
-            ("csv", Some("column")) => match &args[..] {
-                [arg] => Some(FieldSource::Column { field, column: self.column(&arg.value)? }),
-                _ => wrong(self, "`column` of one number or name"),
-            },
-            ("csv", Some("columns")) => match &args[..] {
-                [Arg { value: Expr { kind: ExprKind::Range { start, end }, .. }, .. }] => {
-                    match (self.column(start)?, self.column(end)?) {
-                        (Column::Index(from), Column::Index(to)) => {
-                            Some(FieldSource::Indices { field, from, to })
-                        }
-                        (Column::Name(from), Column::Name(to)) => {
-                            Some(FieldSource::Names { field, from, to })
-                        }
-                        _ => wrong(self, "`columns` from a number to a number, or from a name to a name"),
-                    }
-                }
-                list => {
-                    let columns: Option<Vec<Column>> =
-                        list.iter().map(|arg| self.column(&arg.value)).collect();
-                    Some(FieldSource::Columns { field, columns: columns? })
-                }
-            },
-            ("synthetic", Some(name @ ("normal" | "uniform"))) => {
-                let mut numbers = Vec::new();
-                for arg in args {
-                    let value = self.expr(&arg.value);
-                    numbers.push(value.as_f64());
-                }
-                match numbers[..] {
-                    [Some(a), Some(b)] if name == "normal" => {
-                        Some(FieldSource::Draw { field, draw: DrawSpec::Normal { mean: a, std: b } })
-                    }
-                    [Some(a), Some(b)] => {
-                        Some(FieldSource::Draw { field, draw: DrawSpec::Uniform { low: a, high: b } })
-                    }
-                    _ => wrong(self, "`normal(mean, std)` or `uniform(low, high)`"),
-                }
-            }
-            _ => wrong(
-                self,
-                if kind == "csv" {
-                    "`column(…)` or `columns(…)`"
-                } else {
-                    "`normal(…)` or `uniform(…)`"
-                },
-            ),
-        }
-    }
-
-    fn column(&mut self, expr: &'p Expr) -> Option<Column> {
-        match self.expr(expr) {
-            Value::Int(index) if index >= 0 => Some(Column::Index(index)),
-            Value::Text(name) => Some(Column::Name(name.to_string())),
-            Value::Error => None,
-            _ => {
-                self.error("E0415", expr.span, "a column is a number from 0 or a name", "not that");
-                None
             }
         }
     }

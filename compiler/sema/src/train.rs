@@ -1,7 +1,7 @@
 //! Training as graph: the step (forward, backward, clipping, update) is one function, evaluation is two.
 
 use crate::{
-    api::{FieldSource, FieldSpec, Source, TrainSpec},
+    api::{FieldSpec, Source, TrainSpec},
     arith::Places,
     checker::{Average, Checker},
     entry::{FIT, Forward, RUN, TRAIN},
@@ -44,6 +44,7 @@ impl<'p> Checker<'p> {
         let grad = self.build_grad(def, train, &spec, loss)?;
         let (eval, finish, fields, batch) = self.build_eval(def, train, &spec, &exprs, loss)?;
         spec.fields = fields;
+        self.check_source(spec.source.as_ref(), &spec.fields);
         spec.batch_symbol = batch;
         entries.extend([("step", step), ("grad", grad), ("eval", eval), ("eval_finish", finish)]);
         if let Some(fit) = self.build_fit(def, fits) {
@@ -502,19 +503,7 @@ impl<'p> Checker<'p> {
 }
 
 fn source_fields(source: Option<&Source>) -> Vec<&String> {
-    let Some(source) = source else { return Vec::new() };
-    source
-        .fields
-        .iter()
-        .map(|field| match field {
-            FieldSource::Column { field, .. }
-            | FieldSource::Columns { field, .. }
-            | FieldSource::Indices { field, .. }
-            | FieldSource::Names { field, .. }
-            | FieldSource::Entry { field, .. }
-            | FieldSource::Draw { field, .. } => field,
-        })
-        .collect()
+    source.into_iter().flat_map(|source| &source.fields).map(|described| &described.field).collect()
 }
 
 /// Copies an expression into `finish`, with library means replaced by quotients of accumulated sums.

@@ -1,13 +1,13 @@
 //! Fields from files of arrays: npz, npy, safetensors.
 
-use crate::{Dataset, dataset::shape_rows};
+use crate::{Dataset, Step, dataset::shape_rows, steps::apply_all};
 use base::{Diagnostic, did_you_mean};
 use indexmap::IndexMap;
 use std::{collections::BTreeMap, path::Path};
 use tensor::{DType, Limits, Tensor, npy, npz, safetensors::Weights};
 
 /// Which array feeds a field and what the model wants of it.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct ArrayField {
     pub name: String,
     /// The array's name in the file.
@@ -15,6 +15,8 @@ pub struct ArrayField {
     pub dtype: DType,
     /// Shape of one row; `None` takes the file's.
     pub row_shape: Option<Vec<usize>>,
+    /// Done with every value.
+    pub steps: Vec<Step>,
 }
 
 pub fn read_npz(path: &Path, fields: &[ArrayField], limits: &Limits) -> Result<Dataset, Diagnostic> {
@@ -53,20 +55,16 @@ pub fn select(
     Dataset::new(source, fields)
 }
 
-fn insert(
+pub(crate) fn insert(
     source: &str,
     fields: &mut IndexMap<String, Tensor>,
     field: &ArrayField,
     tensor: Tensor,
 ) -> Result<(), Diagnostic> {
-    let tensor = if tensor.dtype() == field.dtype {
-        tensor
-    } else {
-        tensor.convert(field.dtype).map_err(|error| Diagnostic {
-            message: format!("`{}` of {source}: {}", field.entry, error.message),
-            ..error
-        })?
-    };
+    let tensor = apply_all(&field.steps, tensor, field.dtype).map_err(|error| Diagnostic {
+        message: format!("`{}` of {source}: {}", field.entry, error.message),
+        ..error
+    })?;
     let tensor = shape_rows(source, &field.name, tensor, field.row_shape.as_deref())?;
     if fields.insert(field.name.clone(), tensor).is_some() {
         return Err(Diagnostic::error(

@@ -1,16 +1,17 @@
-//! Tables of text. Values are parsed straight to the dtype that the model wants; arithmetic on columns is the graph's.
+//! Tables of text. Values are parsed straight to the dtype that the model wants, or go through f64 where there is
+//! arithmetic on them.
 
 mod header;
 mod read;
 mod value;
 
-use crate::Dataset;
+use crate::{Dataset, Step};
 use base::Diagnostic;
 use std::{io::Read, ops::Range, path::Path};
 use tensor::{DType, file};
 
 /// What to read from a table.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Csv {
     pub fields: Vec<CsvField>,
     /// Between the values of a line.
@@ -20,7 +21,7 @@ pub struct Csv {
     pub header: Option<bool>,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct CsvField {
     pub name: String,
     pub columns: Columns,
@@ -29,6 +30,8 @@ pub struct CsvField {
     pub row_shape: Option<Vec<usize>>,
     /// The sorted words of an earlier reading, so that ids keep their meaning. A word that is not among them is an error.
     pub table: Option<Vec<String>>,
+    /// Done with every value, which then has to be a number.
+    pub steps: Vec<Step>,
 }
 
 /// Which columns, in their order.
@@ -69,6 +72,6 @@ impl Csv {
 
 impl CsvField {
     pub fn new(name: impl Into<String>, columns: Columns, dtype: DType) -> CsvField {
-        CsvField { name: name.into(), columns, dtype, row_shape: None, table: None }
+        CsvField { name: name.into(), columns, dtype, row_shape: None, table: None, steps: Vec::new() }
     }
 }

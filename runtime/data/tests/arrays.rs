@@ -23,7 +23,13 @@ fn arrays() -> BTreeMap<String, Tensor> {
 }
 
 fn field(name: &str, entry: &str, dtype: DType, row_shape: Option<&[usize]>) -> ArrayField {
-    ArrayField { name: name.into(), entry: entry.into(), dtype, row_shape: row_shape.map(<[usize]>::to_vec) }
+    ArrayField {
+        name: name.into(),
+        entry: entry.into(),
+        dtype,
+        row_shape: row_shape.map(<[usize]>::to_vec),
+        steps: Vec::new(),
+    }
 }
 
 #[test]

@@ -125,7 +125,8 @@ impl Gathered<'_> {
             let place = self.places[index];
             let cell = value::trimmed(line.get(place).unwrap_or_default());
             if let Values::Undecided = self.values {
-                let words = !value::is_number(cell) && !value::is_missing(cell);
+                let words =
+                    !value::is_number(cell) && !value::is_missing(cell) && self.field.steps.is_empty();
                 self.values = if words {
                     Values::Words(Words { first_line: number, ..Words::default() })
                 } else {
@@ -138,7 +139,7 @@ impl Gathered<'_> {
                 }
                 continue;
             }
-            let parsed = value::parse(cell, self.field.dtype)
+            let parsed = value::parse(cell, self.field.dtype, &self.field.steps)
                 .map_err(|fault| self.number_fault(fault, cell, place, number))?;
             match (&mut self.values, parsed) {
                 // The value is an f32's, so nothing is lost.

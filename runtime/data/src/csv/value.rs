@@ -1,5 +1,6 @@
 //! One cell of a table as a number.
 
+use crate::{Step, steps::apply};
 use tensor::{DType, bf16_to_f32, f16_to_f32, f64_to_bf16, f64_to_f16};
 
 /// Why a cell is not a number of the wanted dtype.
@@ -36,8 +37,8 @@ pub fn is_missing(cell: &[u8]) -> bool {
         || [&b"na"[..], b"n/a", b"nan", b"null"].iter().any(|word| cell.eq_ignore_ascii_case(word))
 }
 
-/// `cell` without surrounding blanks, as `dtype`.
-pub fn parse(cell: &[u8], dtype: DType) -> Result<Number, Fault> {
+/// `cell` without surrounding blanks, as `dtype`; with steps, what they make of its f64.
+pub fn parse(cell: &[u8], dtype: DType, steps: &[Step]) -> Result<Number, Fault> {
     if is_missing(cell) {
         return Err(Fault::Missing);
     }
@@ -49,6 +50,9 @@ pub fn parse(cell: &[u8], dtype: DType) -> Result<Number, Fault> {
         }
     }
     let text = text_of_number(cell).ok_or(Fault::Text)?;
+    if !steps.is_empty() {
+        return rounded(apply(steps, float(text, DType::F64)?), dtype);
+    }
     if dtype.is_float() {
         float(text, dtype).map(Number::Float)
     } else {
@@ -73,6 +77,28 @@ fn float(text: &str, dtype: DType) -> Result<f64, Fault> {
         _ => wide,
     };
     if value.is_finite() { Ok(value) } else { Err(Fault::Range) }
+}
+
+/// A computed value as `dtype`.
+fn rounded(value: f64, dtype: DType) -> Result<Number, Fault> {
+    if let Some((low, high)) = dtype.integer_range().or((dtype == DType::Bool).then_some((0, 1))) {
+        if !value.is_finite() {
+            return Err(Fault::Range);
+        }
+        if value.fract() != 0.0 {
+            return Err(Fault::Fraction);
+        }
+        // i64::MAX as f64 is one more than i64 holds.
+        let fits = value >= low as f64 && value <= high as f64 && value < 9_223_372_036_854_775_808.0;
+        return if fits { Ok(Number::Integer(value as i64)) } else { Err(Fault::Range) };
+    }
+    let value = match dtype {
+        DType::F32 => f64::from(value as f32),
+        DType::F16 => f16_to_f32(f64_to_f16(value)).into(),
+        DType::BF16 => bf16_to_f32(f64_to_bf16(value)).into(),
+        _ => value,
+    };
+    if value.is_finite() { Ok(Number::Float(value)) } else { Err(Fault::Range) }
 }
 
 fn integer(text: &str, dtype: DType) -> Result<i64, Fault> {
@@ -118,7 +144,7 @@ mod tests {
             ("False", Bool, Number::Integer(0)),
         ];
         for (text, dtype, number) in good {
-            assert_eq!(parse(text.as_bytes(), dtype), Ok(number), "{text} as {dtype}");
+            assert_eq!(parse(text.as_bytes(), dtype, &[]), Ok(number), "{text} as {dtype}");
         }
         let bad = [
             ("", F32, Fault::Missing),
@@ -141,7 +167,14 @@ mod tests {
             ("yes", Bool, Fault::Text),
         ];
         for (text, dtype, fault) in bad {
-            assert_eq!(parse(text.as_bytes(), dtype), Err(fault), "{text} as {dtype}");
+            assert_eq!(parse(text.as_bytes(), dtype, &[]), Err(fault), "{text} as {dtype}");
         }
+        let half = [Step::Divide(2.0)];
+        assert_eq!(parse(b"3", F32, &half), Ok(Number::Float(1.5)));
+        assert_eq!(parse(b"6", I32, &half), Ok(Number::Integer(3)));
+        assert_eq!(parse(b"3", I32, &half), Err(Fault::Fraction));
+        assert_eq!(parse(b"3e38", F32, &[Step::Multiply(2.0)]), Err(Fault::Range));
+        assert_eq!(parse(b"9223372036854775807", I64, &[Step::Add(1.0)]), Err(Fault::Range));
+        assert_eq!(parse(b"4", Bool, &half), Err(Fault::Range));
     }
 }
