@@ -200,8 +200,10 @@ pub(crate) fn positional_after_named(span: Span, named: Span) -> Diagnostic {
 }
 
 pub(crate) fn record_misplaced(span: Span) -> Diagnostic {
-    Diagnostic::error("E0115", "braces are no value here")
-        .label(span, "a record stands only as the value of a key in `train` or `bench`")
+    Diagnostic::error("E0115", "braces are no value here").label(
+        span,
+        "a record stands only as the value of a key in `train` or `bench`, or of a named argument",
+    )
 }
 
 pub(crate) fn key_misplaced(span: Span) -> Diagnostic {

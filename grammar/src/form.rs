@@ -467,12 +467,22 @@ fn depth_of(kind: &ExprKind) -> u16 {
             .unwrap_or(0),
         Repeat { count, body, .. } => count.depth.max(block_depth(body)),
         Remat(body) => block_depth(body),
+        Record(settings) => settings_depth(settings),
     };
     below.saturating_add(1)
 }
 
 fn deepest<'a>(exprs: impl IntoIterator<Item = &'a Expr>) -> u16 {
     exprs.into_iter().map(|expr| expr.depth).max().unwrap_or(0)
+}
+
+fn settings_depth(settings: &[Setting]) -> u16 {
+    let depth = |setting: &Setting| match &setting.value {
+        SettingValue::Expr(expr) => expr.depth,
+        SettingValue::Record(settings, _) => settings_depth(settings).saturating_add(1),
+        SettingValue::Error(_) => 0,
+    };
+    settings.iter().map(depth).max().unwrap_or(0)
 }
 
 fn subscript_depth(subscript: &Subscript) -> u16 {

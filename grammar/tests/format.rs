@@ -144,3 +144,14 @@ fn what_does_not_parse_is_not_printed() {
     assert_eq!(grammar::format(&source("\n\n")).unwrap(), "");
     assert_eq!(grammar::format(&source("// c")).unwrap(), "// c\n");
 }
+
+#[test]
+fn records_among_arguments() {
+    let text = "train T{optimizer=adam(lr:1e-3,groups:{\"head.*\":{lr:1e-2,},\"trunk.*\":frozen})}\n";
+    let printed = round(text);
+    let expected = r#"optimizer = adam(lr: 1e-3, groups: { "head.*": { lr: 1e-2 }, "trunk.*": frozen })"#;
+    assert!(printed.contains(expected), "{printed}");
+    round(
+        "train T {\n    optimizer = sgd(groups: {\n        // kept\n        \"a.*\": frozen\n        \"b\": { lr: 1 }\n    }, lr: 2)\n}\n",
+    );
+}

@@ -330,3 +330,26 @@ fn tokens_have_their_places() {
         [("keyword", "const"), ("name", "a"), ("punctuation", "="), ("integer", "1"), ("end of item", "")]
     );
 }
+
+#[test]
+fn a_record_is_the_value_of_a_named_argument() {
+    let text = "train T { optimizer = adam(1e-3, groups: { \"head.*\": { lr: 1e-2 }, rest: frozen }) }";
+    let expected = "train T
+  key optimizer
+    call
+      name adam
+      float 1e-3
+      groups:
+        record
+          key head.*
+            record
+              key lr
+                float 1e-2
+          key rest
+            name frozen
+";
+    assert_eq!(tree(text), expected);
+    wrong("train T { optimizer = adam(groups: { \"a\" }) }", &[(1, "E0106")]);
+    wrong("fn f(x) = g(x, a: { b: 1 } + 2)", &[(1, "E0106")]);
+    wrong("train T { keep = { \"a\" = 1 } }", &[(1, "E0115")]);
+}

@@ -21,6 +21,17 @@ pub fn no_training(model: &str) -> Diagnostic {
         .help(format!("add `train {model} {{ … }}` with at least `data` and `loss`"))
 }
 
+/// Refuses a model whose `train` item is only enough for gradients.
+pub fn needs_optimizer(built: &Built) -> Result<(), Diagnostic> {
+    if built.entries.iter().any(|(name, _)| *name == "step") {
+        return Ok(());
+    }
+    let span = built.train.as_ref().map(|train| train.span).unwrap_or_default();
+    Err(Diagnostic::error("E0415", "training needs an `optimizer`")
+        .label(span, "this block has none")
+        .help("as in `optimizer = adam(lr: 1e-3)`; for `dlc grad` the loss alone is enough"))
+}
+
 /// The run that a `train` item describes.
 pub fn spec(cx: &Cx, session: &Session, built: &Built, train: &TrainSpec) -> Result<Spec, Fault> {
     let count = |number: i64| u64::try_from(number).unwrap_or(0);
@@ -46,6 +57,8 @@ pub fn spec(cx: &Cx, session: &Session, built: &Built, train: &TrainSpec) -> Res
         "model": built.name,
         "source": session.source.name.as_ref(),
         "batch": train.batch,
+        "accumulate": train.accumulate,
+        "ema": train.ema,
         "epochs": train.epochs,
         "steps": train.steps,
         "seed": train.seed,
@@ -60,6 +73,7 @@ pub fn spec(cx: &Cx, session: &Session, built: &Built, train: &TrainSpec) -> Res
     Ok(Spec {
         model: built.name.clone(),
         batch: usize::try_from(train.batch).unwrap_or(0),
+        accumulate: usize::try_from(train.accumulate).unwrap_or(1),
         length,
         seed: count(train.seed),
         split: train.split.clone(),
@@ -68,6 +82,11 @@ pub fn spec(cx: &Cx, session: &Session, built: &Built, train: &TrainSpec) -> Res
             .early_stop
             .as_ref()
             .map(|stop| train::EarlyStop { on: validation(&stop.on), patience: count(stop.patience) }),
+        plateau: train.plateau.as_ref().map(|plateau| train::Plateau {
+            on: validation(&plateau.on),
+            factor: plateau.factor,
+            patience: count(plateau.patience),
+        }),
         checkpoint: CheckpointPolicy {
             every,
             keep: usize::try_from(checkpoint.keep).unwrap_or(1),

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tensor::{DType, Limits, Tensor, npy, npz, safetensors::Weights};
+use train::Parameters;
 
 /// Seed where neither the command line nor the model states one.
 const DEFAULT_SEED: u64 = 0;
@@ -56,7 +57,9 @@ pub fn weights(
     dims: &Dims,
 ) -> Result<BTreeMap<String, Tensor>, Fault> {
     if let Some(file) = file {
-        return Ok(Weights::read(file, &Limits::default())?.tensors);
+        // A run that keeps running averages of its weights was measured by them.
+        let all = Parameters::from_weights(Weights::read(file, &Limits::default())?);
+        return Ok(all.averaged().into_tensors());
     }
     let init = program.entry("init")?;
     let seed = scalar(seed(cx))?;

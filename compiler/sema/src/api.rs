@@ -9,8 +9,14 @@ use graph::{FuncId, Module, Type};
 /// - `run`: inputs, weights, states → outputs, states (`training` is false).
 /// - `init`: `seed` → weights, states, optimiser states.
 /// - `grad`: fields, weights, states, `seed`, `step` → `loss`, one gradient a weight (`training` is true).
-/// - `step`: fields, weights, states, optimiser states, `seed`, `step`, `total_steps` → `loss`, `lr` (role metric),
-///   weights, states, optimiser states. `step` counts updates from 0.
+/// - `step`: fields, weights, states, optimiser states, `seed`, `step`, `total_steps` → `loss`; `lr`, `grad_norm` (before
+///   clipping) and `weight_norm` (before the update) of role metric; weights that are not frozen, states, optimiser
+///   states. `step` counts updates from 0. With a plateau, it takes `lr_scale` (f32) too; with `ema`, optimiser states
+///   `ema/NAME` are the weights' running averages.
+/// - `accumulate`, where an update takes several batches: fields, weights, states, sums of gradients `gradient/NAME`,
+///   `seed`, `step`, `part`, `share` → `loss`, states, sums of gradients. It takes every batch but the last, which `step`
+///   takes along with the sums. `part` counts the batches of an update from 0; `share` (f32) is the batch's share of the
+///   update's rows, which its gradients are multiplied by.
 /// - `eval`: fields, weights, states, `seed` → accumulators (role metric): names ending in `.sum` are added over the
 ///   batches of a split, those ending in `.keep` concatenated along axis 0.
 /// - `eval_finish`: the accumulated `.sum`s by the same names → `loss` and a scalar a metric. A metric `X` with
@@ -65,6 +71,11 @@ pub struct TrainSpec {
     pub epochs: Option<i64>,
     pub steps: Option<i64>,
     pub batch: i64,
+    /// Batches of one update.
+    pub accumulate: i64,
+    /// Decay of the running average of weights, between 0 and 1.
+    pub ema: Option<f64>,
+    pub plateau: Option<Plateau>,
     pub seed: i64,
     pub metrics: Vec<Metric>,
     pub early_stop: Option<EarlyStop>,
@@ -93,6 +104,16 @@ pub enum Direction {
 pub struct Metric {
     pub name: String,
     pub direction: Direction,
+}
+
+/// A learning rate that falls when a measure stops getting better.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Plateau {
+    pub on: String,
+    /// Between 0 and 1.
+    pub factor: f64,
+    /// Evaluations without an improvement.
+    pub patience: i64,
 }
 
 #[derive(Clone, Debug)]

@@ -182,7 +182,7 @@ impl<'p> Checker<'p> {
     }
 
     /// A configuration value against its stated type.
-    fn fit_config(&mut self, param: &'p ast::Param, value: Value<'p>, span: Span) -> Value<'p> {
+    pub fn fit_config(&mut self, param: &'p ast::Param, value: Value<'p>, span: Span) -> Value<'p> {
         let Some(ty) = &param.ty else { return value };
         let wrong = match (ty.name, &value) {
             (_, Value::Error) => false,
@@ -230,6 +230,10 @@ impl<'p> Checker<'p> {
                 }
             };
             let Some(position) = position else {
+                // Of several arguments too many, the first says it.
+                if arg.name.is_none() && next > params.len() + 1 {
+                    continue;
+                }
                 fine = false;
                 let diagnostic = match arg.name {
                     Some(name) => {

@@ -61,12 +61,16 @@ pub struct Checker<'p> {
     pub used: BTreeSet<Span>,
     /// Checking a layer by itself: what cannot be proved of its free dimensions is taken for granted.
     pub generic: bool,
+    /// Only faults are wanted: what would repeat a walk without finding others is left out.
+    pub only_check: bool,
     /// `_average` and the like note what they divide, for accumulating over a split.
     pub averages: Option<Vec<Average>>,
     /// Instances applied by the entry point, in order.
     pub layers: Vec<crate::api::LayerInfo>,
     /// The asserts of the test being collected; `None` outside a test.
     pub asserts: Option<Vec<crate::api::Assert>>,
+    /// The plateau that the step's learning rate turned out to have, and its scale there.
+    pub plateau: Option<(crate::api::Plateau, graph::NodeId)>,
     /// Fields of the data that the entry point turned out to read.
     pub fields: Vec<(String, graph::NodeId)>,
     next_frame: u64,
@@ -103,9 +107,11 @@ impl<'p> Checker<'p> {
             calls: Vec::new(),
             used: BTreeSet::new(),
             generic: false,
+            only_check: false,
             averages: None,
             layers: Vec::new(),
             asserts: None,
+            plateau: None,
             fields: Vec::new(),
             next_frame: 0,
             n_nodes: 0,

@@ -11,7 +11,10 @@ use base::{Diagnostic, Span};
 use grammar::ast::{self, DefKind, TypeName};
 use graph::{FuncId, NodeId, Role, Type};
 use shape::Dim;
-use std::rc::Rc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 pub const RUN: Mode = Mode { training: false, fit: false };
 pub const TRAIN: Mode = Mode { training: true, fit: false };
@@ -30,6 +33,7 @@ pub fn check(program: &Program<'_>, options: &Options) -> Vec<Diagnostic> {
     let mut used = std::collections::BTreeSet::new();
     for model in program.models() {
         let mut checker = Checker::new(program, options);
+        checker.only_check = true;
         checker.build(model, true);
         used.append(&mut checker.used);
         diagnostics.append(&mut checker.diagnostics);
@@ -130,6 +134,14 @@ impl<'p> Checker<'p> {
 
     pub fn build(&mut self, def: &'p ast::Def, with_train: bool) -> Option<Built> {
         let mut entries: Vec<(&'static str, FuncId)> = Vec::new();
+        let train = self.program.trains.iter().find(|train| train.model.text == def.name.text).copied();
+        if let (true, Some(train)) = (self.only_check, train) {
+            // Training and evaluation walk the model in both modes; inference by itself would say the same.
+            let mut inits = Vec::new();
+            self.build_training(def, &train, &mut entries, &mut inits, &mut Vec::new());
+            self.build_init(&inits);
+            return None;
+        }
         self.push_frame("run", RUN, Some(def));
         let forward = self.forward(def);
         let (mut weights, mut states) = (Vec::new(), Vec::new());
@@ -152,11 +164,10 @@ impl<'p> Checker<'p> {
             }
             entries.push(("run", self.module.functions.push(frame.function)));
         }
-        let train = self.program.trains.iter().find(|train| train.model.text == def.name.text).copied();
         let mut spec = None;
         let mut fits = Vec::new();
-        if let (true, Some(train)) = (with_train, train) {
-            spec = self.build_training(def, &train, forward.as_ref(), &mut entries, &mut inits, &mut fits);
+        if let (true, Some(train), Some(_)) = (with_train, train, forward) {
+            spec = self.build_training(def, &train, &mut entries, &mut inits, &mut fits);
         }
         if base::has_errors(&self.diagnostics) {
             return None;
@@ -257,19 +268,11 @@ impl<'p> Checker<'p> {
     /// States become results under their own names, with the roles of their parameters.
     pub fn export_states(&mut self) {
         let frame = self.frame();
-        let results: Vec<(String, Role, NodeId)> = frame
-            .states
-            .iter()
-            .map(|(name, state)| {
-                let role = frame
-                    .function
-                    .params
-                    .iter()
-                    .find(|param| param.name == *name)
-                    .map_or(Role::State, |param| param.role);
-                (name.clone(), role, state.current)
-            })
-            .collect();
+        let roles: BTreeMap<&str, Role> =
+            frame.function.params.iter().map(|param| (param.name.as_str(), param.role)).collect();
+        let role = |name: &str| roles.get(name).copied().unwrap_or(Role::State);
+        let results: Vec<(String, Role, NodeId)> =
+            frame.states.iter().map(|(name, state)| (name.clone(), role(name), state.current)).collect();
         frame.function.results.extend(results);
     }
 
@@ -278,8 +281,21 @@ impl<'p> Checker<'p> {
         self.push_frame("init", TRAIN, None);
         let params = self.random_params(Span::default());
         let step = self.scalar(graph::DType::I64, 0.0);
-        let mut made: Vec<(String, NodeId)> = Vec::new();
+        let mut made: BTreeMap<String, NodeId> = BTreeMap::new();
+        let mut alike = BTreeSet::new();
         for (name, weight, role) in inits {
+            let place = weight.init.expr.map(|expr| expr.span);
+            if self.only_check && !alike.insert((place, weight.ty.to_string())) {
+                continue;
+            }
+            // A running average begins at its weight.
+            let weight_of = name.strip_prefix(crate::train::AVERAGE_PREFIX);
+            if let (Role::Optimizer, Some(id)) =
+                (role, weight_of.and_then(|weight| made.get(weight).copied()))
+            {
+                self.frame().function.results.push((name.clone(), *role, id));
+                continue;
+            }
             let path = self.scalar(graph::DType::I64, crate::instance::path_hash(name) as f64);
             let frame = self.frame();
             frame.random = Some(crate::frame::RandomParams { seed: params.seed, step, path });
@@ -290,11 +306,7 @@ impl<'p> Checker<'p> {
             }
             frame.extra = vec![("_init_shape", Value::Dims(Rc::new(weight.ty.shape.0.clone())))];
             // An optimiser's state may begin from its weight, as in `zeros_like(p)`.
-            let owner = made
-                .iter()
-                .filter(|(owner, _)| name.starts_with(&format!("{owner}.")))
-                .max_by_key(|(owner, _)| owner.len());
-            if let (Role::Optimizer, Some((_, id))) = (role, owner.cloned()) {
+            if let (Role::Optimizer, Some(id)) = (role, owner(name, &made)) {
                 for parameter in ["p", "g"] {
                     self.frame().bind(parameter, Value::Tensor(id), weight.span);
                 }
@@ -318,7 +330,7 @@ impl<'p> Checker<'p> {
             }
             let id = self.initial_value(&value, name, weight);
             if let Some(id) = id {
-                made.push((name.clone(), id));
+                made.insert(name.clone(), id);
                 self.frame().function.results.push((name.clone(), *role, id));
             }
         }
@@ -457,7 +469,7 @@ impl<'p> Checker<'p> {
     }
 
     pub fn optimizer_value(&mut self, expr: &'p ast::Expr) -> Option<Rc<Configured<'p>>> {
-        match self.expr(expr) {
+        match self.optimizer_call(expr) {
             Value::Optimizer(configured)
                 if configured.config.is_empty() && configured.def.config.is_some() =>
             {
@@ -486,4 +498,9 @@ impl<'p> Checker<'p> {
             }
         }
     }
+}
+
+/// The weight that an optimiser's state belongs to: the longest made name that its own begins with.
+fn owner(state: &str, made: &BTreeMap<String, NodeId>) -> Option<NodeId> {
+    state.rmatch_indices('.').find_map(|(dot, _)| made.get(&state[..dot]).copied())
 }

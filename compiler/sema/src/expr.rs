@@ -56,6 +56,9 @@ impl<'p> Checker<'p> {
             ExprKind::If { arms, otherwise } => self.if_else(arms, otherwise.as_ref(), expr.span),
             ExprKind::Repeat { count, name, body } => self.repeat(count, name, body),
             ExprKind::Remat(block) => self.unsupported(block.span, "`remat`"),
+            ExprKind::Record(_) => {
+                self.error("E0312", expr.span, "a record stands only in `groups` of an optimizer", "not here")
+            }
             ExprKind::Error => Value::Error,
         }
     }
@@ -77,6 +80,9 @@ impl<'p> Checker<'p> {
         let file = self.current_file();
         if let Some(item) = self.program.find(file, name) {
             return Some(self.item(item));
+        }
+        if self.program.missing.contains(&name) {
+            return Some(Value::Error);
         }
         if let Some(native) = crate::natives::find(name) {
             return Some(Value::Native(native));
@@ -465,6 +471,9 @@ impl<'p> Checker<'p> {
         }
         if let Some(state) = self.frame_ref().states.get(&full) {
             return Value::Tensor(state.current);
+        }
+        if self.frame_ref().lookup(first).is_some_and(|binding| binding.value.is_error()) {
+            return Value::Error;
         }
         if !self.frame_ref().instances.contains_key(first) {
             return self.error(

@@ -11,6 +11,7 @@ mod checker;
 mod entry;
 mod expr;
 mod frame;
+mod groups;
 mod index;
 mod instance;
 mod names;
@@ -25,7 +26,7 @@ mod value;
 
 pub use api::{
     Assert, Built, Checkpoint, Column, Direction, DrawSpec, EarlyStop, FieldSource, FieldSpec, LayerInfo,
-    Metric, Origin, Source, Step, TestCase, TrainSpec, WeightInfo,
+    Metric, Origin, Plateau, Source, Step, TestCase, TrainSpec, WeightInfo,
 };
 pub use checker::Options;
 pub use entry::{build, check};

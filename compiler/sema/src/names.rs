@@ -161,6 +161,7 @@ impl<'p> Walk<'_, 'p> {
             | ExprKind::Bool(_)
             | ExprKind::Constant(_)
             | ExprKind::Str(_)
+            | ExprKind::Record(_)
             | ExprKind::Error => {}
         }
     }

@@ -7,6 +7,7 @@ mod elementwise;
 mod reduction;
 mod spatial;
 mod structure;
+mod training;
 
 use crate::{
     call::Arg,
@@ -99,6 +100,7 @@ const NAMES: &[&str] = &[
     "_length",
     "_each",
     "_elements",
+    "_plateau",
     "none",
     // later
     "scan",
@@ -258,6 +260,7 @@ impl<'p> Checker<'p> {
             "scatter_add" => self.scatter_add(args),
             "chain" => Some(self.chain(args)),
             "global_norm" | "by_value" => self.clip(name, args),
+            "_plateau" => self.plateau_scale(args),
             "_conv" => self.convolution(args),
             "_windows" => self.windows(args),
             "_average" => self.average(args),

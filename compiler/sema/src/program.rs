@@ -38,6 +38,8 @@ pub struct Program<'p> {
     pub tests: Vec<(&'p ast::Text, &'p ast::Block, Span)>,
     pub weights: Vec<(&'p ast::Name, Span)>,
     pub benches: Vec<&'p ast::Name>,
+    /// Names that a `use` could not bring: reported there, silent where they are used.
+    pub missing: Vec<&'p str>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +84,7 @@ impl<'p> Program<'p> {
         for (_, file) in imports {
             imported.push((file.span.file, collect(file, diagnostics)));
         }
+        let mut missing: Vec<&'p str> = Vec::new();
         for item in &main.items {
             let ast::ItemKind::Use { path, imports: names } = &item.kind else { continue };
             let dotted: Vec<&str> = path.iter().map(|name| name.text.as_str()).collect();
@@ -95,6 +98,7 @@ impl<'p> Program<'p> {
                     .label(item.span, "named here")
                     .help("paths are relative to this file; the standard library needs no `use`"),
                 );
+                missing.extend(names.iter().map(|import| bound(import)));
                 continue;
             };
             for import in names {
@@ -106,6 +110,7 @@ impl<'p> Program<'p> {
                             .label(import.name.span, "not found there")
                             .maybe_help(near.map(|near| format!("did you mean `{near}`?"))),
                     );
+                    missing.push(bound(import));
                     continue;
                 };
                 let name = import.alias.as_ref().unwrap_or(&import.name);
@@ -130,6 +135,7 @@ impl<'p> Program<'p> {
             tests: Vec::new(),
             weights: Vec::new(),
             benches: Vec::new(),
+            missing,
         };
         for item in &main.items {
             match &item.kind {
@@ -170,4 +176,9 @@ impl<'p> Program<'p> {
     pub fn names(&self) -> impl Iterator<Item = &'p str> {
         self.user.items.keys().chain(self.std.items.keys()).copied()
     }
+}
+
+/// The name that an import binds in the file.
+fn bound(import: &ast::Import) -> &str {
+    &import.alias.as_ref().unwrap_or(&import.name).text
 }

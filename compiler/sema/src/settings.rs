@@ -22,10 +22,12 @@ const KEYS: &[&str] = &[
     "clip",
     "checkpoint",
     "early_stop",
+    "accumulate",
+    "ema",
     "eval_every",
     "log_every",
 ];
-const LATER: &[&str] = &["accumulate", "ema", "groups", "precision", "augment"];
+const LATER: &[&str] = &["precision", "augment"];
 
 /// Metrics of which less is better; of all others more is.
 const LOWER: &[&str] = &[
@@ -67,6 +69,9 @@ impl<'p> Checker<'p> {
             epochs: None,
             steps: None,
             batch: 32,
+            accumulate: 1,
+            ema: None,
+            plateau: None,
             seed: 0,
             metrics: Vec::new(),
             early_stop: None,
@@ -129,6 +134,15 @@ impl<'p> Checker<'p> {
             ("log_every", SettingValue::Expr(expr)) => {
                 spec.log_every = self.whole(expr, key, 1).unwrap_or(spec.log_every)
             }
+            ("accumulate", SettingValue::Expr(expr)) => {
+                spec.accumulate = self.whole(expr, key, 1).unwrap_or(spec.accumulate)
+            }
+            ("ema", SettingValue::Expr(expr)) => spec.ema = self.decay(expr),
+            ("groups", _) => {
+                let message = "`groups` is an argument of the optimizer";
+                let example = "as in `optimizer = adam(groups: { \"trunk.*\": frozen })`";
+                self.error("E0415", setting.key.span, message, example);
+            }
             ("split", SettingValue::Expr(expr)) => {
                 if let Some(parts) = self.split_parts(expr) {
                     spec.split = parts;
@@ -178,6 +192,9 @@ impl<'p> Checker<'p> {
         }
         spec.batch = number("batch").filter(|batch| *batch > 0).unwrap_or(spec.batch);
         spec.seed = number("seed").unwrap_or(spec.seed);
+        spec.accumulate = number("accumulate").filter(|count| *count > 0).unwrap_or(spec.accumulate);
+        let ema = set.get("train.ema").and_then(|text| text.parse::<f64>().ok());
+        spec.ema = ema.filter(|decay| *decay > 0.0 && *decay < 1.0).or(spec.ema);
         spec.eval_every = number("eval_every").or(spec.eval_every);
         spec.log_every = number("log_every").unwrap_or(spec.log_every);
     }
@@ -197,6 +214,15 @@ impl<'p> Checker<'p> {
                 None
             }
         }
+    }
+
+    fn decay(&mut self, expr: &'p Expr) -> Option<f64> {
+        let value = self.expr(expr);
+        let decay = value.as_f64().filter(|decay| *decay > 0.0 && *decay < 1.0);
+        if decay.is_none() && !value.is_error() {
+            self.error("E0401", expr.span, "`ema` is a number between 0 and 1", "as in `ema = 0.999`");
+        }
+        decay
     }
 
     fn split_parts(&mut self, expr: &'p Expr) -> Option<Vec<f64>> {

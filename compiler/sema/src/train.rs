@@ -5,7 +5,7 @@ use crate::{
     arith::Places,
     checker::{Average, Checker},
     entry::{FIT, Forward, RUN, TRAIN},
-    frame::{Mode, Weight},
+    frame::{Init, Mode, State, Weight},
     program::Train,
     settings::TrainExprs,
     value::{Clip, Configured, Value},
@@ -13,7 +13,23 @@ use crate::{
 use base::{Diagnostic, Span};
 use grammar::ast::{self, BinaryOp, SettingValue};
 use graph::{Builder, DType, FuncId, Function, NodeId, Op, Param, Role, Type, ops};
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
+
+/// Before the name of a weight: the optimiser state that is its running average.
+pub const AVERAGE_PREFIX: &str = "ema/";
+/// Before the name of a weight: the sum of its gradients over the batches of an update so far.
+const GRADIENT_PREFIX: &str = "gradient/";
+
+/// The loss and its derivatives by the weights that are trained.
+struct Gradients {
+    loss: NodeId,
+    /// Names and nodes of the weights, and their optimizer's groups.
+    weights: Vec<(String, NodeId, Option<usize>)>,
+    grads: Vec<NodeId>,
+}
 
 impl<'p> Checker<'p> {
     /// Adds the entry points that training needs, and says what the loop must know.
@@ -21,7 +37,6 @@ impl<'p> Checker<'p> {
         &mut self,
         def: &'p ast::Def,
         train: &Train<'p>,
-        run: Option<&Forward>,
         entries: &mut Vec<(&'static str, FuncId)>,
         inits: &mut Vec<(String, Weight<'p>, Role)>,
         fits: &mut Vec<String>,
@@ -29,24 +44,34 @@ impl<'p> Checker<'p> {
         self.push_frame("settings", RUN, None);
         let (mut spec, exprs) = self.train_settings(train);
         self.frames.pop();
-        run?;
         let Some(loss) = exprs.loss else {
             self.error("E0415", train.span, "a train block needs a `loss`", "as in `loss = mse(y, target)`");
             return None;
         };
         // The step comes first: it finds the fields that the loss needs, and the weights of the training branch.
         let (step, step_inits) = self.build_step(def, train, &spec, &exprs, loss)?;
+        let mut known: BTreeSet<String> = inits.iter().map(|(name, ..)| name.clone()).collect();
         for (name, weight, role) in step_inits {
-            if !inits.iter().any(|(known, ..)| *known == name) {
+            if known.insert(name.clone()) {
                 inits.push((name, weight, role));
             }
         }
-        let grad = self.build_grad(def, train, &spec, loss)?;
+        spec.plateau = self.plateau.take().map(|(plateau, _)| plateau);
+        if spec.accumulate > 1 && step.is_some() && !self.only_check {
+            let accumulate = self.build_accumulate(def, train, &spec, &exprs, loss)?;
+            entries.push(("accumulate", accumulate));
+        }
+        // The step differentiates already; by itself, the gradient is only built where somebody will call it.
+        if !self.only_check {
+            let grad = self.build_grad(def, train, &spec, loss)?;
+            entries.push(("grad", grad));
+        }
         let (eval, finish, fields, batch) = self.build_eval(def, train, &spec, &exprs, loss)?;
         spec.fields = fields;
         self.check_source(spec.source.as_ref(), &spec.fields);
         spec.batch_symbol = batch;
-        entries.extend([("step", step), ("grad", grad), ("eval", eval), ("eval_finish", finish)]);
+        entries.extend(step.map(|step| ("step", step)));
+        entries.extend([("eval", eval), ("eval_finish", finish)]);
         if let Some(fit) = self.build_fit(def, fits) {
             entries.push(("fit", fit));
         }
@@ -56,7 +81,8 @@ impl<'p> Checker<'p> {
 
     fn check_stopping(&mut self, spec: &TrainSpec, span: Span) {
         let early = spec.early_stop.iter().map(|early| &early.on);
-        for on in early.chain(spec.checkpoint.best.iter()) {
+        let plateau = spec.plateau.iter().map(|plateau| &plateau.on);
+        for on in early.chain(spec.checkpoint.best.iter()).chain(plateau) {
             let name = on.strip_prefix("val.").unwrap_or(on);
             if name != "loss" && !spec.metrics.iter().any(|metric| metric.name == name) {
                 let known: Vec<&str> =
@@ -82,6 +108,9 @@ impl<'p> Checker<'p> {
     ) -> Option<Forward> {
         self.fields.clear();
         self.push_frame(name, mode, Some(def));
+        if spec.accumulate > 1 && (name == "step" || name == "accumulate") {
+            self.count_parts(spec.accumulate, train.span);
+        }
         let Some(forward) = self.forward(def) else {
             self.frames.pop();
             return None;
@@ -130,6 +159,19 @@ impl<'p> Checker<'p> {
         self.cast(id, DType::Float, expr.span)
     }
 
+    /// Batches of one update draw other random numbers: what counts for them is the batch, not the update.
+    fn count_parts(&mut self, per_update: i64, span: Span) -> Option<()> {
+        let random = self.random_params(span);
+        let part = self.control("part");
+        let count = self.scalar(DType::I64, per_update as f64);
+        let before = self.add(ops::Binary { op: kernel::Binary::Mul }, &[random.step, count], span)?;
+        let step = self.add(ops::Binary { op: kernel::Binary::Add }, &[before, part], span)?;
+        let frame = self.frame();
+        frame.extra.push(("_update", Value::Tensor(random.step)));
+        frame.random = Some(crate::frame::RandomParams { step, ..random });
+        Some(())
+    }
+
     fn control(&mut self, name: &str) -> NodeId {
         self.param(Param { name: name.into(), role: Role::Control, ty: Type::scalar(DType::I64) })
     }
@@ -171,44 +213,149 @@ impl<'p> Checker<'p> {
         spec: &TrainSpec,
         exprs: &TrainExprs<'p>,
         loss: &'p ast::Expr,
-    ) -> Option<(FuncId, Vec<(String, Weight<'p>, Role)>)> {
+    ) -> Option<(Option<FuncId>, Vec<(String, Weight<'p>, Role)>)> {
         self.forward_with_fields(def, train, spec, "step", TRAIN)?;
-        let outcome = self.step_body(exprs, loss);
+        let outcome = self.step_body(spec, exprs, loss);
         let frame = self.frames.pop()?;
         outcome?;
         let mut inits: Vec<(String, Weight<'p>, Role)> = Vec::new();
         for (name, (_, weight)) in &frame.weights {
             inits.push((name.clone(), weight.clone(), Role::Weight));
         }
+        let roles: BTreeMap<&str, Role> =
+            frame.function.params.iter().map(|param| (param.name.as_str(), param.role)).collect();
         for (name, state) in &frame.states {
-            let role = frame
-                .function
-                .params
-                .iter()
-                .find(|param| param.name == *name)
-                .map_or(Role::State, |param| param.role);
+            let role = roles.get(name.as_str()).copied().unwrap_or(Role::State);
             inits.push((
                 name.clone(),
                 Weight { ty: state.ty.clone(), init: state.init.clone(), span: state.span },
                 role,
             ));
         }
-        Some((self.module.functions.push(frame.function), inits))
+        // A block with nothing but a loss is enough for `dlc grad`: there is no step, and the loop says so.
+        let step = exprs.optimizer.map(|_| self.module.functions.push(frame.function));
+        Some((step, inits))
     }
 
-    fn step_body(&mut self, exprs: &TrainExprs<'p>, loss: &'p ast::Expr) -> Option<()> {
+    /// Like the step up to its gradients, which are added to those of the update's earlier batches.
+    fn build_accumulate(
+        &mut self,
+        def: &'p ast::Def,
+        train: &Train<'p>,
+        spec: &TrainSpec,
+        exprs: &TrainExprs<'p>,
+        loss: &'p ast::Expr,
+    ) -> Option<FuncId> {
+        self.forward_with_fields(def, train, spec, "accumulate", TRAIN)?;
+        self.random_params(loss.span);
+        let outcome = self.gradients(spec, exprs, loss);
+        if let Some(found) = &outcome {
+            self.export(&[("loss".into(), found.loss)], Role::Loss);
+            self.export_states();
+            let name = |name: &String| format!("{GRADIENT_PREFIX}{name}");
+            let sums: Vec<(String, NodeId)> =
+                found.weights.iter().map(|(weight, ..)| name(weight)).zip(found.grads.clone()).collect();
+            self.export(&sums, Role::Gradient);
+        }
+        let frame = self.frames.pop()?;
+        outcome?;
+        Some(self.module.functions.push(frame.function))
+    }
+
+    /// The loss of the present frame and its derivatives, with those of the update's earlier batches added.
+    fn gradients(
+        &mut self,
+        spec: &TrainSpec,
+        exprs: &TrainExprs<'p>,
+        loss: &'p ast::Expr,
+    ) -> Option<Gradients> {
+        let span = loss.span;
+        let at = Places::all(span);
+        let loss_id = self.loss(loss)?;
+        let groups = match exprs.optimizer {
+            Some(optimizer) => self.groups(optimizer)?,
+            None => Vec::new(),
+        };
+        let weights = self.weight_nodes();
+        let names: Vec<String> = weights.iter().map(|(name, _)| name.clone()).collect();
+        let assigned = self.assign_groups(&groups, &names)?;
+        let is_trained = |group: &Option<usize>| group.is_none_or(|group| !groups[group].is_frozen());
+        let trained: Vec<(String, NodeId, Option<usize>)> = weights
+            .into_iter()
+            .zip(assigned)
+            .filter(|(_, group)| is_trained(group))
+            .map(|((name, id), group)| (name, id, group))
+            .collect();
+        if trained.is_empty() && !names.is_empty() {
+            let place = exprs.optimizer.map_or(span, |optimizer| optimizer.span);
+            self.error("E0415", place, "every weight is frozen", "nothing is left to train");
+            return None;
+        }
+        let ids: Vec<NodeId> = trained.iter().map(|(_, id, _)| *id).collect();
+        let mut grads = self.derive(loss_id, &ids, span)?;
+        if spec.accumulate > 1 {
+            let share = Param { name: "share".into(), role: Role::Control, ty: Type::scalar(DType::F32) };
+            let share = self.param(share);
+            for ((name, ..), grad) in trained.iter().zip(&mut grads) {
+                let ty = self.ty(*grad).clone();
+                let factor = self.cast(share, ty.dtype, span)?;
+                let name = format!("{GRADIENT_PREFIX}{name}");
+                let sum = self.param(Param { name, role: Role::Gradient, ty });
+                let part = self.binary(BinaryOp::Mul, Value::Tensor(*grad), Value::Tensor(factor), at);
+                let value = self.binary(BinaryOp::Add, Value::Tensor(sum), part, at);
+                *grad = self.tensor(&value, None, span)?;
+            }
+        }
+        Some(Gradients { loss: loss_id, weights: trained, grads })
+    }
+
+    /// The square root of the sum of all squares.
+    fn norm(&mut self, tensors: &[NodeId], span: Span) -> Option<NodeId> {
+        let mut total = Value::Float(0.0);
+        for id in tensors {
+            let square = self.add(ops::Binary { op: kernel::Binary::Mul }, &[*id, *id], span)?;
+            let axes = (0..self.ty(square).rank()).collect();
+            let sum = self.add(ops::Reduce { combine: kernel::Combine::Sum, axes }, &[square], span)?;
+            total = self.binary(BinaryOp::Add, total, Value::Tensor(sum), Places::all(span));
+        }
+        let total = self.tensor(&total, Some(DType::Float), span)?;
+        self.add(ops::Unary { op: kernel::Unary::Sqrt }, &[total], span)
+    }
+
+    /// Running averages of the weights as optimiser states of their own.
+    fn average_weights(&mut self, decay: f64, updated: &[(String, NodeId)], span: Span) -> Option<()> {
+        let at = Places::all(span);
+        for (name, next) in updated {
+            let ty = self.ty(*next).clone();
+            let name = format!("{AVERAGE_PREFIX}{name}");
+            let average = self.param(Param { name: name.clone(), role: Role::Optimizer, ty: ty.clone() });
+            let old = self.binary(BinaryOp::Mul, Value::Tensor(average), Value::Float(decay), at);
+            let new = self.binary(BinaryOp::Mul, Value::Tensor(*next), Value::Float(1.0 - decay), at);
+            let value = self.binary(BinaryOp::Add, old, new, at);
+            let current = self.tensor(&value, Some(ty.dtype), span)?;
+            let init = Init { expr: None, env: Rc::new(Vec::new()) };
+            self.frame().states.insert(name, State { ty, init, current, written: true, span });
+        }
+        Some(())
+    }
+
+    fn step_body(&mut self, spec: &TrainSpec, exprs: &TrainExprs<'p>, loss: &'p ast::Expr) -> Option<()> {
         let random = self.random_params(loss.span);
         let total = self.control("total_steps");
-        let loss_id = self.loss(loss)?;
-        let weights = self.weight_nodes();
-        let ids: Vec<NodeId> = weights.iter().map(|(_, id)| *id).collect();
-        let mut grads = self.derive(loss_id, &ids, loss.span)?;
+        let Gradients { loss: loss_id, weights, mut grads } = self.gradients(spec, exprs, loss)?;
+        let gradient_norm = self.norm(&grads, loss.span)?;
+        let ids: Vec<NodeId> = weights.iter().map(|(_, id, _)| *id).collect();
+        let weight_norm = self.norm(&ids, loss.span)?;
         if let Some(clip) = exprs.clip {
-            grads = self.clipped(clip, grads)?;
+            grads = self.clipped(clip, grads, gradient_norm)?;
         }
+        let first_step = self.frame_ref().extra.iter().find_map(|(name, value)| match (*name, value) {
+            ("_update", Value::Tensor(id)) => Some(*id),
+            _ => None,
+        });
         // Schedules and optimisers see the number of the update, from 0 and from 1, and the length of the run.
         let span = loss.span;
-        let update = self.cast(random.step, DType::Float, span)?;
+        let update = self.cast(first_step.unwrap_or(random.step), DType::Float, span)?;
         let one = self.scalar(DType::Float, 1.0);
         let number = self.add(ops::Binary { op: kernel::Binary::Add }, &[update, one], span)?;
         let total = self.cast(total, DType::Float, span)?;
@@ -218,24 +365,21 @@ impl<'p> Checker<'p> {
             ("step", Value::Tensor(number)),
             ("total_steps", Value::Tensor(total)),
         ]);
-        let Some(optimizer_expr) = exprs.optimizer else {
-            self.error(
-                "E0415",
-                loss.span,
-                "training needs an `optimizer`",
-                "as in `optimizer = adam(lr: 1e-3)`",
-            );
-            return None;
-        };
+        let Some(optimizer_expr) = exprs.optimizer else { return Some(()) };
         // The optimiser's scope holds no names of the model: `lr` is its own.
         let saved = std::mem::replace(&mut self.frame().scopes, vec![Vec::new()]);
-        let configured = self.optimizer_value(optimizer_expr);
+        let configured =
+            self.groups(optimizer_expr).and_then(|groups| self.optimizers(optimizer_expr, &groups));
         let updated = configured.as_ref().and_then(|configured| {
             let mut updated = Vec::new();
-            for ((name, weight), grad) in weights.iter().zip(&grads) {
+            let mut alike = BTreeSet::new();
+            for ((name, weight, group), grad) in weights.iter().zip(&grads) {
+                if self.only_check && !alike.insert((*group, self.ty(*weight).to_string())) {
+                    continue;
+                }
                 updated.push((
                     name.clone(),
-                    self.update(configured, name, *weight, *grad, optimizer_expr.span)?,
+                    self.update(&configured.of(*group), name, *weight, *grad, optimizer_expr.span)?,
                 ));
             }
             Some(updated)
@@ -243,10 +387,15 @@ impl<'p> Checker<'p> {
         self.frame().scopes = saved;
         let (configured, updated) = (configured?, updated?);
         self.export(&[("loss".into(), loss_id)], Role::Loss);
-        if let Some(rate) = self.rate(&configured) {
+        if let Some(rate) = self.rate(&configured.default) {
             self.export(&[("lr".into(), rate)], Role::Metric);
         }
+        let norms = [("grad_norm".into(), gradient_norm), ("weight_norm".into(), weight_norm)];
+        self.export(&norms, Role::Metric);
         self.export(&updated, Role::Weight);
+        if let Some(decay) = spec.ema {
+            self.average_weights(decay, &updated, span)?;
+        }
         self.export_states();
         Some(())
     }
@@ -259,7 +408,7 @@ impl<'p> Checker<'p> {
         self.tensor(&value, Some(DType::Float), configured.def.name.span)
     }
 
-    fn clipped(&mut self, expr: &'p ast::Expr, grads: Vec<NodeId>) -> Option<Vec<NodeId>> {
+    fn clipped(&mut self, expr: &'p ast::Expr, grads: Vec<NodeId>, norm: NodeId) -> Option<Vec<NodeId>> {
         let span = expr.span;
         let at = Places::all(span);
         let limit = match self.expr(expr) {
@@ -285,16 +434,6 @@ impl<'p> Checker<'p> {
                 }
             }
             Clip::GlobalNorm(limit) => {
-                let mut total = Value::Float(0.0);
-                for grad in &grads {
-                    let square = self.add(ops::Binary { op: kernel::Binary::Mul }, &[*grad, *grad], span)?;
-                    let axes = (0..self.ty(square).rank()).collect();
-                    let sum =
-                        self.add(ops::Reduce { combine: kernel::Combine::Sum, axes }, &[square], span)?;
-                    total = self.binary(BinaryOp::Add, total, Value::Tensor(sum), at);
-                }
-                let total = self.tensor(&total, None, span)?;
-                let norm = self.add(ops::Unary { op: kernel::Unary::Sqrt }, &[total], span)?;
                 let room = self.binary(BinaryOp::Add, Value::Tensor(norm), Value::Float(1e-6), at);
                 let scale = self.binary(BinaryOp::Div, Value::Float(limit), room, at);
                 let scale = self.tensor(&scale, None, span)?;

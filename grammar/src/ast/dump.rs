@@ -263,6 +263,9 @@ impl Tree {
                     tree.node("body", |tree| tree.block(body));
                 });
             }
+            ExprKind::Record(settings) => self.node("record", |tree| {
+                settings.iter().for_each(|setting| tree.setting(setting));
+            }),
             ExprKind::Remat(body) => self.node("remat", |tree| tree.block(body)),
             ExprKind::Error => self.line("error"),
         }

@@ -1,6 +1,6 @@
 //! Expressions.
 
-use super::{Block, Name};
+use super::{Block, Name, Setting};
 use base::Span;
 
 #[derive(Clone, PartialEq, Debug)]
@@ -85,6 +85,8 @@ pub enum ExprKind {
         body: Block,
     },
     Remat(Block),
+    /// `{ key: value, … }`. Only ever the value of a named argument.
+    Record(Vec<Setting>),
     Error,
 }
 

@@ -10,6 +10,46 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
+/// The calls by which files are written. They stand behind a trait so that tests can let each of them fail.
+pub trait Disk {
+    /// A file of a name that nothing had before.
+    fn create(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().write(true).create_new(true).open(path)
+    }
+
+    fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        file.write_all(bytes)
+    }
+
+    /// Makes a file's content survive a power cut.
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    /// Makes what happened to names in a folder survive a power cut. Only Unix lets a folder be opened for it.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn link(&self, file: &Path, name: &Path) -> io::Result<()> {
+        fs::hard_link(file, name)
+    }
+
+    fn remove(&self, file: &Path) -> io::Result<()> {
+        fs::remove_file(file)
+    }
+}
+
+/// The operating system's files.
+#[derive(Clone, Copy, Debug)]
+pub struct Os;
+
+impl Disk for Os {}
+
 /// A regular file's bytes.
 pub fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, Diagnostic> {
     let mut bytes = Vec::new();
@@ -45,6 +85,11 @@ pub fn open(path: &Path) -> Result<(File, u64), Diagnostic> {
 /// Replaces the file at `path` by `bytes`: a new file in the same folder is written and synced, then renamed over it, then
 /// the folder is synced. A reader sees the old or the new content, also after a crash; on an error the old one stays.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
+    write_atomically_on(&Os, path, bytes)
+}
+
+/// As [`write_atomically`], through `disk`.
+pub fn write_atomically_on(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
     let failed = |error: io::Error| {
         Diagnostic::error("E0612", format!("cannot write `{}`: {}", path.display(), reason(&error)))
     };
@@ -55,36 +100,31 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Diagnostic> {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
-    let (temporary, mut file) = create_beside(folder, name).map_err(failed)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let (temporary, mut file) = create_beside(disk, folder, name).map_err(failed)?;
+    let written = disk.write(&mut file, bytes).and_then(|()| disk.sync(&file));
     drop(file);
-    if let Err(error) = written.and_then(|()| fs::rename(&temporary, path)) {
+    if let Err(error) = written.and_then(|()| disk.rename(&temporary, path)) {
         // The first error is the one to tell; a left-over temporary file does no harm.
-        let _ = fs::remove_file(&temporary);
+        let _ = disk.remove(&temporary);
         return Err(failed(error));
     }
-    sync_folder(folder).map_err(failed)
+    disk.sync_folder(folder).map_err(failed)
 }
 
 /// A file of a name that nothing had before.
-fn create_beside(folder: &Path, name: &std::ffi::OsStr) -> io::Result<(PathBuf, File)> {
+fn create_beside(disk: &dyn Disk, folder: &Path, name: &std::ffi::OsStr) -> io::Result<(PathBuf, File)> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {
         let mut temporary = OsString::from(".");
         temporary.push(name);
         temporary.push(format!(".{}-{}.tmp", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
         let temporary = folder.join(temporary);
-        match OpenOptions::new().write(true).create_new(true).open(&temporary) {
+        match disk.create(&temporary) {
             Ok(file) => return Ok((temporary, file)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
     }
-}
-
-/// Makes a rename survive a power cut. Only Unix lets a folder be opened for it.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
 pub fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {

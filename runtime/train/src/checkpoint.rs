@@ -7,7 +7,11 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
-use tensor::{Fnv64, Limits, Tensor, safetensors::Weights};
+use tensor::{
+    Fnv64, Limits, Tensor,
+    file::{Disk, Os},
+    safetensors::Weights,
+};
 
 /// Grows when a field changes its meaning.
 const FORMAT: u32 = 1;
@@ -53,6 +57,12 @@ pub struct Progress {
     pub evaluated_at: Option<u64>,
     pub best: Record,
     pub early_stop: Record,
+    /// What the learning rate's plateau watches.
+    #[serde(default)]
+    pub plateau: Record,
+    /// What the control `lr_scale` has come down to; `None` is 1.
+    #[serde(default)]
+    pub lr_scale: Option<f64>,
     /// Early stopping has ended the run.
     pub stopped: bool,
     /// Time spent training, all sessions together.
@@ -73,7 +83,7 @@ pub struct Record {
 
 impl Checkpoint {
     pub fn write(&self, path: &Path) -> Result<(), Diagnostic> {
-        write(path, &self.description, &self.parameters)
+        write(&Os, path, &self.description, &self.parameters)
     }
 
     /// Reads a checkpoint; any damage to it is an error.
@@ -126,13 +136,18 @@ impl Record {
     }
 }
 
-fn write(path: &Path, description: &Description, parameters: &Parameters) -> Result<(), Diagnostic> {
+fn write(
+    disk: &dyn Disk,
+    path: &Path,
+    description: &Description,
+    parameters: &Parameters,
+) -> Result<(), Diagnostic> {
     let description = serde_json::to_string(description)
         .map_err(|fault| Diagnostic::error("E0708", format!("the run's state is not storable: {fault}")))?;
     let tensors = parameters.to_map();
     let hash = fingerprint(&description, &tensors);
     let metadata = BTreeMap::from([(DESCRIPTION_KEY.to_string(), description), (HASH_KEY.to_string(), hash)]);
-    Weights { tensors, metadata }.write(path)
+    tensor::file::write_atomically_on(disk, path, &Weights { tensors, metadata }.to_bytes()?)
 }
 
 /// A hash of names, dtypes, shapes and bytes, so that no changed bit goes unseen.
@@ -150,11 +165,12 @@ fn fingerprint(description: &str, tensors: &BTreeMap<String, Tensor>) -> String 
 pub(crate) struct Store {
     folder: PathBuf,
     keep: usize,
+    disk: Box<dyn Disk>,
 }
 
 impl Store {
     pub fn new(folder: PathBuf, keep: usize) -> Store {
-        Store { folder, keep }
+        Store { folder, keep, disk: Box::new(Os) }
     }
 
     pub fn last(&self) -> PathBuf {
@@ -173,7 +189,7 @@ impl Store {
         is_best: bool,
     ) -> Result<(), Diagnostic> {
         let file = self.folder.join(format!("step-{:08}.safetensors", description.progress.step));
-        write(&file, description, parameters)?;
+        write(self.disk.as_ref(), &file, description, parameters)?;
         // The best first: a run that ends between the two resumes before this step and comes by here again.
         if is_best {
             self.name(&file, &self.best())?;
@@ -181,7 +197,7 @@ impl Store {
         self.name(&file, &self.last())?;
         let numbered = self.numbered()?;
         for (_, old) in numbered.iter().rev().skip(self.keep) {
-            remove(old)?;
+            self.remove(old)?;
         }
         Ok(())
     }
@@ -217,8 +233,9 @@ impl Store {
         let files = self.files()?;
         let half_written =
             files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "tmp"));
-        half_written.map(PathBuf::as_path).try_for_each(remove)?;
-        self.numbered()?.iter().filter(|(number, _)| *number > step).try_for_each(|(_, file)| remove(file))
+        half_written.map(PathBuf::as_path).try_for_each(|file| self.remove(file))?;
+        let mut numbered = self.numbered()?.into_iter();
+        numbered.try_for_each(|(number, file)| if number > step { self.remove(&file) } else { Ok(()) })
     }
 
     fn files(&self) -> Result<Vec<PathBuf>, Diagnostic> {
@@ -249,30 +266,31 @@ impl Store {
             Diagnostic::error("E0708", format!("cannot write `{}`: {fault}", name.display()))
         };
         let temporary = name.with_extension(format!("{}.tmp", std::process::id()));
-        remove(&temporary)?;
-        if std::fs::hard_link(file, &temporary).is_err() {
+        self.remove(&temporary)?;
+        if self.disk.link(file, &temporary).is_err() {
             // Some file systems know no links: the bytes are written once more.
             let bytes = tensor::file::read(file, &Limits::default())?;
-            return tensor::file::write_atomically(name, &bytes);
+            return tensor::file::write_atomically_on(self.disk.as_ref(), name, &bytes);
         }
-        std::fs::rename(&temporary, name).map_err(failed)?;
+        self.disk.rename(&temporary, name).map_err(failed)?;
         // Renaming onto another link of the same file leaves the old name in place.
-        remove(&temporary)
+        self.remove(&temporary)
     }
-}
 
-fn remove(file: &Path) -> Result<(), Diagnostic> {
-    match std::fs::remove_file(file) {
-        Err(fault) if fault.kind() != std::io::ErrorKind::NotFound => {
-            Err(Diagnostic::error("E0708", format!("cannot remove `{}`: {fault}", file.display())))
+    fn remove(&self, file: &Path) -> Result<(), Diagnostic> {
+        match self.disk.remove(file) {
+            Err(fault) if fault.kind() != std::io::ErrorKind::NotFound => {
+                Err(Diagnostic::error("E0708", format!("cannot remove `{}`: {fault}", file.display())))
+            }
+            _ => Ok(()),
         }
-        _ => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{cell::Cell, fs::File, io};
 
     fn checkpoint(step: u64) -> Checkpoint {
         let tensors = BTreeMap::from([
@@ -358,6 +376,117 @@ mod tests {
         assert_eq!(names, kept);
         assert_eq!(Checkpoint::read(&store.best()).unwrap(), checkpoint(2));
         assert_eq!(store.newest().unwrap(), (Some(checkpoint(5)), Vec::new()));
+    }
+
+    /// Lets one call fail, and all after it where the disk stays full; a write that fails has written a half.
+    struct Failing {
+        calls: Cell<usize>,
+        from: usize,
+        to: usize,
+        errno: i32,
+    }
+
+    impl Failing {
+        fn call(&self) -> io::Result<()> {
+            let call = self.calls.get();
+            self.calls.set(call + 1);
+            if (self.from..self.to).contains(&call) {
+                Err(io::Error::from_raw_os_error(self.errno))
+            } else {
+                Ok(())
+            }
+        }
+    }
+
+    impl Disk for Failing {
+        fn create(&self, path: &Path) -> io::Result<File> {
+            self.call().and_then(|()| Os.create(path))
+        }
+
+        fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+            if let Err(fault) = self.call() {
+                Os.write(file, &bytes[..bytes.len() / 2])?;
+                return Err(fault);
+            }
+            Os.write(file, bytes)
+        }
+
+        fn sync(&self, file: &File) -> io::Result<()> {
+            self.call().and_then(|()| Os.sync(file))
+        }
+
+        fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+            self.call().and_then(|()| Os.sync_folder(folder))
+        }
+
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            self.call().and_then(|()| Os.rename(from, to))
+        }
+
+        fn link(&self, file: &Path, name: &Path) -> io::Result<()> {
+            self.call().and_then(|()| Os.link(file, name))
+        }
+
+        fn remove(&self, file: &Path) -> io::Result<()> {
+            self.call().and_then(|()| Os.remove(file))
+        }
+    }
+
+    const EIO: i32 = 5;
+    const ENOSPC: i32 = 28;
+
+    #[test]
+    fn a_disk_that_fails_at_any_call_leaves_whole_checkpoints() {
+        let mut failed = 0;
+        for errno in [EIO, ENOSPC] {
+            for stays in [false, true] {
+                for call in 0.. {
+                    let folder = tempfile::tempdir().unwrap();
+                    let healthy = || Store::new(folder.path().into(), 1);
+                    save(&healthy(), 1, true);
+                    save(&healthy(), 2, false);
+                    let to = if stays { usize::MAX } else { call + 1 };
+                    let disk = Failing { calls: Cell::new(0), from: call, to, errno };
+                    let store = Store { disk: Box::new(disk), ..healthy() };
+                    let next = checkpoint(3);
+                    let saved = store.save(&next.description, &next.parameters, true);
+                    // What has a final name is whole, and the newest of it is the old or the new one.
+                    for file in store.files().unwrap() {
+                        if file.extension().unwrap() == "safetensors" {
+                            Checkpoint::read(&file).unwrap();
+                        }
+                    }
+                    let (newest, warnings) = healthy().newest().unwrap();
+                    let step = newest.unwrap().description.progress.step;
+                    assert!(warnings.is_empty() && (2..=3).contains(&step), "call {call}: {step}");
+                    assert!(saved.is_err() || step == 3, "call {call}");
+                    assert!(
+                        [1, 3].contains(&Checkpoint::read(&store.best()).unwrap().description.progress.step)
+                    );
+                    // Going on from there with a disk that works again ends as if nothing had been.
+                    healthy().forget_after(step).unwrap();
+                    save(&healthy(), 3, true);
+                    let mut names: Vec<String> = std::fs::read_dir(folder.path())
+                        .unwrap()
+                        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                        .collect();
+                    names.sort();
+                    let whole = ["best.safetensors", "last.safetensors", "step-00000003.safetensors"];
+                    assert_eq!(names, whole, "call {call}");
+                    assert_eq!(Checkpoint::read(&store.last()).unwrap(), checkpoint(3));
+                    if saved.is_ok() && !stays && call > 20 {
+                        break;
+                    }
+                    if let Err(fault) = saved {
+                        assert!(["E0612", "E0708"].contains(&fault.code), "{fault:?}");
+                        failed += 1;
+                    } else if stays {
+                        break;
+                    }
+                }
+            }
+        }
+        assert!(failed > 30, "only {failed} of the saves failed");
     }
 
     #[test]

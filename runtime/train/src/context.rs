@@ -62,6 +62,11 @@ impl Context<'_> {
         Split::new(self.dataset.rows, &self.spec.split, self.spec.seed)
     }
 
+    /// Rows of a full update, at least one.
+    pub(crate) fn update(&self) -> Result<usize, Diagnostic> {
+        Ok(self.batch()?.saturating_mul(self.spec.accumulate.max(1)))
+    }
+
     /// Rows of a full batch, at least one.
     pub(crate) fn batch(&self) -> Result<usize, Diagnostic> {
         match self.spec.batch {

@@ -5,11 +5,11 @@ use abi::Role;
 use base::{Diagnostic, did_you_mean};
 use data::Dataset;
 use exec::Entry;
-use tensor::{DType, Tensor};
+use tensor::{DType, Element, Tensor};
 
-/// The i64 scalars that the runtime gives to compiled code.
+/// The scalars that the runtime gives to compiled code.
 pub(crate) struct Controls {
-    values: [(&'static str, Tensor); 4],
+    values: [(&'static str, Tensor); 7],
 }
 
 /// Sources for all arguments of one entry.
@@ -23,6 +23,8 @@ enum Source {
     Field(usize),
     Parameter(usize),
     Control(usize),
+    /// A sum of gradients, by its place among those that [`Feed::training`] was told of.
+    Gradient(usize),
 }
 
 impl Controls {
@@ -33,17 +35,33 @@ impl Controls {
             ("step", scalar(0)?),
             ("total_steps", scalar(total_steps)?),
             ("epoch", scalar(0)?),
+            ("part", scalar(0)?),
+            ("share", Tensor::from_vec([], [1f32])?),
+            ("lr_scale", Tensor::from_vec([], [1f32])?),
         ];
         Ok(Controls { values })
     }
 
     /// The number of updates before this one, and of epochs before this one.
     pub fn set(&mut self, step: u64, epoch: u64) {
-        for (name, value) in [("step", step), ("epoch", epoch)] {
-            let slot = self.values.iter_mut().find(|(known, _)| *known == name);
-            if let Some([number]) = slot.and_then(|(_, tensor)| tensor.as_mut_slice::<i64>()) {
-                *number = value.cast_signed();
-            }
+        self.write("step", step.cast_signed());
+        self.write("epoch", epoch.cast_signed());
+    }
+
+    /// The number of the batch in its update, and its share of the update's rows.
+    pub fn set_part(&mut self, part: u64, share: f64) {
+        self.write("part", part.cast_signed());
+        self.write("share", share as f32);
+    }
+
+    pub fn set_rate_scale(&mut self, scale: f64) {
+        self.write("lr_scale", scale as f32);
+    }
+
+    fn write<T: Element>(&mut self, name: &str, value: T) {
+        let slot = self.values.iter_mut().find(|(known, _)| *known == name);
+        if let Some([number]) = slot.and_then(|(_, tensor)| tensor.as_mut_slice::<T>()) {
+            *number = value;
         }
     }
 
@@ -57,11 +75,34 @@ impl Controls {
 }
 
 impl Feed {
+    /// For measuring: reads the running averages of weights where the run keeps them.
     pub fn new(
         entry: &Entry,
         dataset: &Dataset,
         parameters: &Parameters,
         controls: &Controls,
+    ) -> Result<Feed, Diagnostic> {
+        let find = |role, name: &str| parameters.require_measured(role, name);
+        Feed::find(entry, dataset, controls, &[], find)
+    }
+
+    /// For an update: reads the weights themselves, and sums of gradients by these names.
+    pub fn training(
+        entry: &Entry,
+        dataset: &Dataset,
+        parameters: &Parameters,
+        controls: &Controls,
+        gradients: &[String],
+    ) -> Result<Feed, Diagnostic> {
+        Feed::find(entry, dataset, controls, gradients, |role, name| parameters.require(role, name))
+    }
+
+    fn find(
+        entry: &Entry,
+        dataset: &Dataset,
+        controls: &Controls,
+        gradients: &[String],
+        parameter: impl Fn(Role, &str) -> Result<usize, Diagnostic>,
     ) -> Result<Feed, Diagnostic> {
         let mut feed = Feed { sources: Vec::new(), fields: Vec::new() };
         for arg in &entry.info().args {
@@ -74,12 +115,16 @@ impl Feed {
                     Source::Field(feed.fields.len() - 1)
                 }
                 Role::Weight | Role::State | Role::Optimizer => {
-                    Source::Parameter(parameters.require(arg.role, &arg.name)?)
+                    Source::Parameter(parameter(arg.role, &arg.name)?)
                 }
                 Role::Control => Source::Control(
                     controls.index(&arg.name).ok_or_else(|| unknown(entry, "argument", &arg.name))?,
                 ),
-                Role::Output | Role::Loss | Role::Metric | Role::Gradient => {
+                Role::Gradient => {
+                    let index = gradients.iter().position(|name| *name == arg.name);
+                    Source::Gradient(index.ok_or_else(|| unknown(entry, "argument", &arg.name))?)
+                }
+                Role::Output | Role::Loss | Role::Metric => {
                     return Err(unknown(entry, "argument", &arg.name));
                 }
             };
@@ -104,10 +149,22 @@ impl Feed {
         parameters: &'t Parameters,
         controls: &'t Controls,
     ) -> Vec<&'t Tensor> {
+        self.args_with(batch, parameters, controls, &[])
+    }
+
+    /// As [`Feed::args`], with the sums of gradients that [`Feed::training`] was told of.
+    pub fn args_with<'t>(
+        &self,
+        batch: &'t [Tensor],
+        parameters: &'t Parameters,
+        controls: &'t Controls,
+        gradients: &'t [Tensor],
+    ) -> Vec<&'t Tensor> {
         let tensor = |source: &Source| match source {
             Source::Field(index) => &batch[*index],
             Source::Parameter(index) => parameters.at(*index),
             Source::Control(index) => &controls.values[*index].1,
+            Source::Gradient(index) => &gradients[*index],
         };
         self.sources.iter().map(tensor).collect()
     }

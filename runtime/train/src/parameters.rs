@@ -9,6 +9,9 @@ use tensor::{Tensor, safetensors::Weights};
 /// The optimiser's tensors stand in files under this prefix, so that weights keep the names that the language gives.
 const OPTIMIZER_PREFIX: &str = "optimizer/";
 
+/// Optimiser states of this prefix are running averages of weights.
+const AVERAGE_PREFIX: &str = "ema/";
+
 /// Tensors by their name in files, in the order of these names.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Parameters {
@@ -60,6 +63,40 @@ impl Parameters {
 
     pub(crate) fn at_mut(&mut self, index: usize) -> &mut Tensor {
         &mut self.tensors[index]
+    }
+
+    /// What a measurement reads for an argument: a weight's running average where the run keeps one.
+    pub(crate) fn require_measured(&self, role: Role, name: &str) -> Result<usize, Diagnostic> {
+        let average = (role == Role::Weight).then(|| self.average_of(name)).flatten();
+        average.map_or_else(|| self.require(role, name), Ok)
+    }
+
+    fn average_of(&self, weight: &str) -> Option<usize> {
+        self.index(Role::Optimizer, &format!("{AVERAGE_PREFIX}{weight}"))
+    }
+
+    /// The same with every weight replaced by its running average, where there is one: what predicts best.
+    pub fn averaged(&self) -> Parameters {
+        let mut result = self.clone();
+        for (index, name) in self.names.iter().enumerate() {
+            if let Some(average) = self.average_of(name) {
+                result.tensors[index] = self.tensors[average].clone();
+            }
+        }
+        result
+    }
+
+    pub fn into_tensors(self) -> BTreeMap<String, Tensor> {
+        self.names.into_iter().zip(self.tensors).collect()
+    }
+
+    /// Lets every running average begin at its weight.
+    pub(crate) fn restart_averages(&mut self) {
+        for index in 0..self.names.len() {
+            if let Some(average) = self.average_of(&self.names[index]) {
+                self.tensors[average] = self.tensors[index].clone();
+            }
+        }
     }
 
     /// As [`Parameters::index`]; the lack of it is the file's fault.

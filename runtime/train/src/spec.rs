@@ -8,6 +8,8 @@ pub struct Spec {
     pub model: String,
     /// Rows of a full batch.
     pub batch: usize,
+    /// Batches whose gradients make up one update, at least 1.
+    pub accumulate: usize,
     pub length: Length,
     pub seed: u64,
     /// Parts of the rows: train, validation and, with three of them, test.
@@ -15,6 +17,8 @@ pub struct Spec {
     /// In the order of the source.
     pub metrics: Vec<Metric>,
     pub early_stop: Option<EarlyStop>,
+    /// When the control `lr_scale` is lowered.
+    pub plateau: Option<Plateau>,
     pub checkpoint: CheckpointPolicy,
     /// When the validation split is measured.
     pub eval_every: Every,
@@ -63,6 +67,16 @@ pub struct EarlyStop {
     /// `val.loss`, `val.accuracy`.
     pub on: String,
     /// Evaluations without an improvement after which training ends.
+    pub patience: u64,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct Plateau {
+    /// `val.loss`, `val.accuracy`.
+    pub on: String,
+    /// What `lr_scale` is multiplied by, more than 0 and less than 1.
+    pub factor: f64,
+    /// Evaluations without an improvement after which it is.
     pub patience: u64,
 }
 

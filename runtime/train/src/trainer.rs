@@ -65,11 +65,13 @@ struct Run<'a> {
     progress: Progress,
     train: Vec<usize>,
     validation: Vec<usize>,
-    batch: usize,
+    /// Rows of a full update.
+    update_rows: usize,
     total_steps: u64,
     steps_per_epoch: u64,
     best: (String, Direction),
     early_stop: Option<(String, Direction, u64)>,
+    plateau: Option<(String, Direction)>,
     directory: PathBuf,
     store: Store,
     log: Log,
@@ -85,9 +87,9 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn begin(context: &Context<'a>, options: &RunOptions) -> Result<Run<'a>, Diagnostic> {
         let spec = context.spec;
-        let batch = context.batch()?;
+        let update_rows = context.update()?;
         let split = context.split()?;
-        let steps_per_epoch = split.train.len().div_ceil(batch) as u64;
+        let steps_per_epoch = split.train.len().div_ceil(update_rows) as u64;
         let total_steps = match spec.length {
             Length::Epochs(epochs) => epochs.checked_mul(steps_per_epoch).ok_or_else(|| {
                 Diagnostic::error("E0813", format!("{epochs} epochs are more steps than can be counted"))
@@ -103,6 +105,13 @@ impl<'a> Run<'a> {
                 let (name, direction) = spec.watched("early_stop.on", &stop.on)?;
                 context.rows(SplitName::Validation)?;
                 Some((name, direction, stop.patience))
+            }
+            None => None,
+        };
+        let plateau = match &spec.plateau {
+            Some(plateau) => {
+                context.rows(SplitName::Validation)?;
+                Some(spec.watched("plateau.on", &plateau.on)?)
             }
             None => None,
         };
@@ -137,6 +146,7 @@ impl<'a> Run<'a> {
             }
         } else if let Some(start) = &options.start {
             parameters.adopt(start)?;
+            parameters.restart_averages();
         }
         warnings.extend(unused(context));
         // Whatever may fail for want of data or code fails before the directory is touched.
@@ -159,11 +169,12 @@ impl<'a> Run<'a> {
             arena,
             train: split.train,
             validation: split.validation,
-            batch,
+            update_rows,
             total_steps,
             steps_per_epoch,
             best,
             early_stop,
+            plateau,
             directory: options.directory.clone(),
             store,
             log: Log::open(&options.directory, progress.step)?,
@@ -183,7 +194,7 @@ impl<'a> Run<'a> {
             let epoch = self.progress.epoch;
             while self.progress.epoch == epoch && !self.is_over() {
                 let from = self.progress.position.min(order.len());
-                let to = order.len().min(from.saturating_add(self.batch));
+                let to = order.len().min(from.saturating_add(self.update_rows));
                 self.update(&order[from..to], to == order.len())?;
             }
         }
@@ -194,12 +205,13 @@ impl<'a> Run<'a> {
         self.progress.step >= self.total_steps || self.progress.stopped
     }
 
-    /// One step and all that is due after it.
+    /// One update from these rows, and all that is due after it.
     fn update(&mut self, rows: &[usize], epoch_ends: bool) -> Result<(), Diagnostic> {
         let spec = self.context.spec;
         self.controls.set(self.progress.step, self.progress.epoch);
+        self.controls.set_rate_scale(self.progress.lr_scale.unwrap_or(1.0));
         let step =
-            self.stepper.run(&self.context, &mut self.arena, &mut self.parameters, &self.controls, rows);
+            self.stepper.run(&self.context, &mut self.arena, &mut self.parameters, &mut self.controls, rows);
         let number = self.progress.step + 1;
         let report = step.map_err(|fault| fault.note(format!("at step {number} of {}", self.total_steps)))?;
         let epoch = self.progress.epoch + 1;
@@ -277,6 +289,14 @@ impl<'a> Run<'a> {
         if let Some((name, direction, patience)) = &self.early_stop {
             self.progress.early_stop.observe(value(name), *direction, step);
             self.progress.stopped = self.progress.early_stop.since >= (*patience).max(1);
+        }
+        if let (Some((name, direction)), Some(plateau)) = (&self.plateau, &self.context.spec.plateau) {
+            let record = &mut self.progress.plateau;
+            record.observe(value(name), *direction, step);
+            if record.since >= plateau.patience.max(1) {
+                record.since = 0;
+                self.progress.lr_scale = Some(self.progress.lr_scale.unwrap_or(1.0) * plateau.factor);
+            }
         }
         self.evaluation = Some(evaluation);
         Ok(improved)

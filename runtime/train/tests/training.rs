@@ -2,13 +2,16 @@
 #![allow(unsafe_code, reason = "the fixture plays the part of compiled code")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "fixture/convention.rs"]
+mod convention;
 #[path = "fixture/line.rs"]
 mod line;
 
+use convention::FAIL_AT;
 use data::Dataset;
 use exec::{Dims, Pool, Program};
 use indexmap::IndexMap;
-use line::{FAIL_AT, LEARNING_RATE};
+use line::LEARNING_RATE;
 use std::path::Path;
 use tensor::{Tensor, philox::Stream};
 use train::{
@@ -36,6 +39,7 @@ fn spec() -> Spec {
     Spec {
         model: "Line".into(),
         batch: 32,
+        accumulate: 1,
         length: Length::Epochs(8),
         seed: 3,
         split: vec![0.7, 0.2, 0.1],
@@ -44,6 +48,7 @@ fn spec() -> Spec {
             Metric { name: "mae".into(), direction: Direction::Lower },
         ],
         early_stop: None,
+        plateau: None,
         checkpoint: CheckpointPolicy::default(),
         eval_every: Every::Epoch,
         log_every: 2,

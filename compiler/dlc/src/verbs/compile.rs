@@ -16,6 +16,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tensor::{Limits, file, file::write_atomically, safetensors::Weights};
+use train::Parameters;
 
 /// Compile a model to libraries with a C header, or show any stage on the way
 #[derive(Args)]
@@ -146,6 +147,9 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     if training && built.train.is_none() {
         return Err(crate::dataset::no_training(&built.name).into());
     }
+    if arguments.with == Some(With::Train) {
+        crate::dataset::needs_optimizer(&built).within(&session)?;
+    }
     let prefix = Session::prefix(&built);
     let wanted: &[&str] = if training { &["run", "init", "step", "eval"] } else { &["run"] };
     let mut trace = Trace::dumping(arguments.dump_after.iter().cloned());
@@ -245,11 +249,13 @@ impl Job<'_> {
     fn embedded(&self, path: &Path) -> Result<Vec<u8>, Fault> {
         let limits = Limits::default();
         let bytes = file::read(path, &limits)?;
-        let all = Weights::parse(&bytes, &path.display().to_string(), &limits)?;
+        // A run that keeps running averages of its weights was measured by them.
+        let all = Parameters::from_weights(Weights::parse(&bytes, &path.display().to_string(), &limits)?);
+        let all = all.averaged().into_tensors();
         let mut kept = Weights::default();
         for info in self.built.weights.iter().chain(&self.built.states) {
-            let Some(tensor) = all.tensors.get(&info.name) else {
-                let near = base::did_you_mean(&info.name, all.tensors.keys().map(String::as_str));
+            let Some(tensor) = all.get(&info.name) else {
+                let near = base::did_you_mean(&info.name, all.keys().map(String::as_str));
                 let message = format!("`{}` lacks `{}`, which the model has", path.display(), info.name);
                 return Err(Diagnostic::error("E0705", message)
                     .maybe_help(near.map(|near| format!("it has `{near}`")))

@@ -46,9 +46,10 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let (built, warnings) = session.build(cx.model(), true).within(&session)?;
     cx.warn(&warnings, &session);
     let Some(item) = &built.train else { return Err(dataset::no_training(&built.name).into()) };
+    dataset::needs_optimizer(&built).within(&session)?;
     let spec = dataset::spec(cx, &session, &built, item)?;
     let data = dataset::read(cx, &session, &arguments.file, item, &arguments.data)?;
-    let entries = Session::entries(&built, &["init", "step", "eval", "eval_finish", "fit"]);
+    let entries = Session::entries(&built, &["init", "accumulate", "step", "eval", "eval_finish", "fit"]);
     let compiled = session.compile(&built, &entries, &cx.cache, &mut Trace::default()).within(&session)?;
     let program = compiled.load().within(&session)?;
     let pool = cx.pool()?;
