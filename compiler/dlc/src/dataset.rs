@@ -143,6 +143,7 @@ pub fn read(
     let limits = Limits::default();
     let mut dataset = match (source.kind.as_str(), &path) {
         ("csv", Some(path)) => Csv::new(csv_fields(session, train, source)?).read(path)?,
+        ("parquet", Some(path)) => data::read_parquet(path, &csv_fields(session, train, source)?, &limits)?,
         ("npz", Some(path)) => data::read_npz(path, &array_fields(session, train, source)?, &limits)?,
         ("safetensors", Some(path)) => {
             data::read_safetensors(path, &array_fields(session, train, source)?, &limits)?

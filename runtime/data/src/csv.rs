@@ -5,6 +5,8 @@ mod header;
 mod read;
 mod value;
 
+pub(crate) use header::Layout;
+
 use crate::{Dataset, Step};
 use base::Diagnostic;
 use std::{io::Read, ops::Range, path::Path};

@@ -162,7 +162,10 @@ fn pictures(origin: ImageOrigin) -> Images {
 
 const SMALL: ImageOrigin = ImageOrigin::Picture { height: 2, width: 3, crop: false };
 
-fn folder_of(files: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
+/// A path below the folder, and what is in the file.
+type PictureFile<'a> = (&'a str, Vec<u8>);
+
+fn folder_of(files: &[PictureFile]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in files {
         let path = folder.path().join(name);
@@ -217,7 +220,7 @@ fn a_crop_keeps_the_middle() {
 #[test]
 fn picture_refusals() {
     let png = encoded(&picture(3, 2), ImageFormat::Png);
-    let cases: [(&[(&str, Vec<u8>)], &str, &str); 6] = [
+    let cases: [(&[PictureFile], &str, &str); 6] = [
         (&[("loose.png", png.clone())], "E0641", "loose.png"),
         (&[("a/notes.txt", vec![1])], "E0641", "notes.txt"),
         (&[("a/b/c.png", png.clone())], "E0641", "folder in a folder"),

@@ -38,6 +38,11 @@ impl Layout {
         Ok(Layout { has_header, width: first.len(), names })
     }
 
+    /// Of a file that knows the names of its columns.
+    pub fn of_names(names: Vec<String>) -> Layout {
+        Layout { has_header: true, width: names.len(), names }
+    }
+
     /// The places of a field's columns, at least one.
     pub fn places(&self, field: &CsvField, file: &str) -> Result<Vec<usize>, Diagnostic> {
         let places = match &field.columns {
