@@ -98,7 +98,7 @@ impl<'p> Program<'p> {
                     .label(item.span, "named here")
                     .help("paths are relative to this file; the standard library needs no `use`"),
                 );
-                missing.extend(names.iter().map(|import| bound(import)));
+                missing.extend(names.iter().map(bound));
                 continue;
             };
             for import in names {
