@@ -3,6 +3,7 @@
 //! Output: one trial a case, for a runner that lists them by name.
 //! Invariants: a case fails when its expectation is missing; `DLC_BLESS=1` writes expectations, the diff is reviewed.
 
+mod batches;
 mod corpus;
 mod faults;
 mod library;
@@ -31,5 +32,6 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(faults::shipped());
     trials.extend(library::trials());
     trials.extend(reference::trials());
+    trials.extend(batches::trials());
     trials
 }
