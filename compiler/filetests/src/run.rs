@@ -100,7 +100,7 @@ fn one_precision(case: &Case, session: &Session, precision: DType) -> Result<(),
         differences::of_output(directive, function, &args, &definition, &exact)?;
     }
     let tolerance = match (precision, case.directive("within")) {
-        (DType::F64, _) => 1e-11,
+        (DType::F64, _) => 1e-12,
         (_, Some(within)) => within.parse().map_err(|_| "`// within 1e-4`")?,
         _ => 1e-5,
     };
