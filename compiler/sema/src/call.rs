@@ -80,7 +80,7 @@ impl<'p> Checker<'p> {
         let peeled = stage.peel();
         // A pipe whose input is itself a layer composes layers.
         if let Value::Layer(first) = &input {
-            let next = self.stage_value(peeled);
+            let next = self.expr(peeled);
             if next.is_error() {
                 return Value::Error;
             }
@@ -123,11 +123,6 @@ impl<'p> Checker<'p> {
             return Value::Error;
         }
         self.apply(target, vec![first], peeled.span, peeled.span)
-    }
-
-    /// A stage of a composition that is not applied yet.
-    fn stage_value(&mut self, stage: &'p ast::Expr) -> Value<'p> {
-        self.expr(stage)
     }
 
     /// A definition with its configuration: `dense(64)`.

@@ -53,7 +53,7 @@ impl<'p> Checker<'p> {
                 self.error("E0312", span, "a range stands only where columns of data are chosen", "not here")
             }
             ExprKind::Reduce { op_span, .. } => self.unsupported(*op_span, "an index equation"),
-            ExprKind::If { arms, otherwise } => self.if_else(arms, otherwise.as_ref(), expr.span),
+            ExprKind::If { arms, otherwise } => self.if_else(arms, otherwise.as_ref()),
             ExprKind::Repeat { count, name, body } => self.repeat(count, name, body),
             ExprKind::Remat(block) => self.unsupported(block.span, "`remat`"),
             ExprKind::Record(_) => {
@@ -217,7 +217,7 @@ impl<'p> Checker<'p> {
                     let value = match &expr.kind {
                         // An `if` in the middle of a block binds into that block.
                         ExprKind::If { arms, otherwise } => {
-                            self.if_statement(arms, otherwise.as_ref(), expr.span, position + 1 == n_stmts)
+                            self.if_statement(arms, otherwise.as_ref(), position + 1 == n_stmts)
                         }
                         _ => self.expr(expr),
                     };
@@ -307,13 +307,8 @@ impl<'p> Checker<'p> {
     }
 
     /// `if` as a value.
-    fn if_else(
-        &mut self,
-        arms: &'p [ast::IfArm],
-        otherwise: Option<&'p ast::Block>,
-        span: Span,
-    ) -> Value<'p> {
-        match self.choose(arms, otherwise, span) {
+    fn if_else(&mut self, arms: &'p [ast::IfArm], otherwise: Option<&'p ast::Block>) -> Value<'p> {
+        match self.choose(arms, otherwise) {
             Some(Some(block)) => self.block(block),
             Some(None) => Value::Nothing,
             None => Value::Error,
@@ -325,10 +320,9 @@ impl<'p> Checker<'p> {
         &mut self,
         arms: &'p [ast::IfArm],
         otherwise: Option<&'p ast::Block>,
-        span: Span,
         is_last: bool,
     ) -> Value<'p> {
-        match self.choose(arms, otherwise, span) {
+        match self.choose(arms, otherwise) {
             Some(Some(block)) if is_last => self.statements(block),
             Some(Some(block)) => {
                 self.statements(block);
@@ -344,7 +338,6 @@ impl<'p> Checker<'p> {
         &mut self,
         arms: &'p [ast::IfArm],
         otherwise: Option<&'p ast::Block>,
-        span: Span,
     ) -> Option<Option<&'p ast::Block>> {
         for arm in arms {
             match self.expr(&arm.condition) {
@@ -369,7 +362,6 @@ impl<'p> Checker<'p> {
                 }
             }
         }
-        let _ = span;
         Some(otherwise)
     }
 
