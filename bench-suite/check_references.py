@@ -24,10 +24,7 @@ from dlc import Arrays, Artifact, Dlc, DlcError, write_weights
 
 SUITE = Path(__file__).resolve().parent
 TOLERANCE = {"f32": 1e-5, "f64": 1e-12}
-# Whole models: what they state in f32 (inputs and outputs) stays f32 at any precision, and rounds to 1e-7. A
-# curve of losses carries every rounding through 50 updates.
-NETWORK = {"f32": 2e-5, "f64": 1e-7}
-CURVE = {"f32": 2e-3, "f64": 1e-6}
+NETWORK = {"f32": 1e-4, "f64": 1e-9}
 FLOATS = {"f32": np.float32, "f64": np.float64}
 # "not supported yet", or a name that the library does not have
 UNSUPPORTED = re.compile(r"E05\d\d|E0201")
@@ -75,9 +72,12 @@ class Checker:
 
         return outcome(family, name, precision, attempt)
 
-    def network(self, entry: dict, precision: str) -> Outcome:
-        name = entry["name"]
-        arrays = load_file(self.references / "models" / f"{name}.safetensors")
+    def network(self, name: str, precision: str) -> Outcome:
+        stored = self.references / "models" / name
+        entry = json.loads((stored / "reference.json").read_text())
+        with np.load(stored / "arrays.npz") as file:
+            arrays = dict(file)
+        wanted = load_file(stored / "gradients.safetensors")
         folder = self.scratch / f"model.{name}.{precision}"
         folder.mkdir()
         text = (SUITE.parent / "models" / entry["file"]).read_text()
@@ -85,17 +85,23 @@ class Checker:
             if old not in text:
                 raise ValueError(f"{entry['file']} holds no `{old}`")
             text = text.replace(old, new)
+        # What the text states in f32 would be rounded to it at any precision.
+        text = text.replace("f32", precision)
         source = folder / entry["file"]
         source.write_text(text)
         options = [f"--set={key}={value}" for key, value in entry["settings"].items()]
         options += [f"--precision={precision}"]
-        weights = {n.removeprefix("weight/"): x for n, x in arrays.items() if n.startswith("weight/")}
-        if entry["weights"] == "float":
-            weights = {n: x.astype(FLOATS[precision]) for n, x in weights.items()}
-        batches = [
-            {field: arrays[f"batch/{i}/{field}"] for field in entry["fields"]}
-            for i in range(entry["batches"])
-        ]
+        if entry["model"]:
+            options += [f"--model={entry['model']}"]
+        weights = {
+            n: x.astype(FLOATS[precision]) for n, x in load_file(stored / "weights.safetensors").items()
+        }
+        batches = []
+        for i in range(entry["batches"]):
+            batch = {n: arrays[f"{n}.{i}" if i else n] for n in entry["inputs"]}
+            batches.append(
+                {n: x.astype(FLOATS[precision]) if x.dtype.kind == "f" else x for n, x in batch.items()}
+            )
 
         def attempt() -> str:
             file = write_weights(folder / "w.safetensors", weights)
@@ -103,26 +109,26 @@ class Checker:
             given = ["--input", folder / "in.npz", "--weights", file, "--quiet", *options]
             self.dlc.call("run", source, *given, "--output", folder / "out.npz")
             self.dlc.call("grad", source, *given, "--output", folder / "grads.safetensors")
-            with np.load(folder / "out.npz") as stored:
-                output = stored[entry["output"]]
+            with np.load(folder / "out.npz") as found:
+                outputs = dict(found)
             grads = load_file(folder / "grads.safetensors")
-            wanted = {n.removeprefix("f64/grad/"): x for n, x in arrays.items() if n.startswith("f64/grad/")}
             largest = max(float(np.abs(g).max()) for g in wanted.values())
             tolerance = NETWORK[precision]
-            faults = [difference("output", output, arrays["f64/output"], tolerance)]
-            faults.append(difference("loss", grads["loss"], arrays["f64/loss"], tolerance))
+            faults = [difference(n, outputs[n], arrays[f"f64.{n}"], tolerance) for n in entry["outputs"]]
+            faults.append(difference("loss", grads["loss"], np.array(entry["loss"]["f64"]), tolerance))
             faults += [difference(f"d {n}", grads[n], g, tolerance, largest) for n, g in wanted.items()]
+            steps = len(entry["curve"]["f64"])
             compiled = self.dlc.compile(source, folder / "build", "--with", "train", "--quiet", *options)
-            artifact = Artifact(compiled, total_steps=entry["steps"])
+            artifact = Artifact(compiled, total_steps=steps)
             artifact.load(file)
             calls = [artifact.bind("step", batch) for batch in batches]
             curve = []
-            for step in range(entry["steps"]):
+            for step in range(steps):
                 call = calls[step % len(calls)]
                 call()
                 curve.append(float(call.outputs["loss"]))
             artifact.close()
-            faults.append(difference("curve", np.array(curve), arrays["f64/curve"], CURVE[precision]))
+            faults.append(curve_fault(np.array(curve), entry["curve"], precision))
             return "; ".join(filter(None, faults))
 
         return outcome("models", name, precision, attempt)
@@ -181,6 +187,18 @@ def difference(
     return f"{name}: {worst:.2e} apart at a size of {scale:.2e}, {tolerance:.0e} allowed"
 
 
+def curve_fault(found: np.ndarray, curves: dict[str, list[float]], precision: str) -> str | None:
+    """Updates carry every rounding on: in f64 the first ten are held to 1e-6; in f32 all may be twice as far off
+    as PyTorch's own f32 is, and a few units in the last place.
+    """
+    exact, single = np.array(curves["f64"]), np.array(curves["f32"])
+    if precision == "f64":
+        return difference("curve", found[:10], exact[:10], 1e-6)
+    scale = float(np.abs(exact).max())
+    allowed = 2 * float(np.abs(single - exact).max()) / scale + 8 * float(np.finfo(np.float32).eps)
+    return difference("curve", found, exact, allowed)
+
+
 def outcome(family: str, name: str, precision: str, attempt: object) -> Outcome:
     try:
         fault = attempt()
@@ -206,7 +224,7 @@ def main() -> int:
     arguments = parser.parse_args()
     start = time.monotonic()
     index = json.loads((arguments.references / "index.json").read_text())
-    networks = json.loads((arguments.references / "models" / "index.json").read_text())
+    networks = sorted(path.parent.name for path in arguments.references.glob("models/*/reference.json"))
     precisions = arguments.precision or ["f32", "f64"]
     with (
         tempfile.TemporaryDirectory(prefix="references-") as scratch,
@@ -218,8 +236,8 @@ def main() -> int:
             chosen = [entry for entry in entries if arguments.only in f"{family}/{entry['name']}"]
             arrays = load_file(arguments.references / f"{family}.safetensors") if chosen else {}
             pending += [jobs.submit(checker.case, family, e, arrays, p) for e in chosen for p in precisions]
-        chosen = [entry for entry in networks if arguments.only in f"models/{entry['name']}"]
-        pending += [jobs.submit(checker.network, entry, p) for entry in chosen for p in precisions]
+        chosen = [name for name in networks if arguments.only in f"models/{name}"]
+        pending += [jobs.submit(checker.network, name, p) for name in chosen for p in precisions]
         outcomes = [job.result() for job in pending]
     if arguments.json:
         arguments.json.write_text("".join(json.dumps(vars(o)) + "\n" for o in outcomes))

@@ -1,4 +1,7 @@
-"""Exports what PyTorch computes: `python -m exporters.pytorch` in `bench-suite` rewrites `references/`."""
+"""Exports what PyTorch computes: `python -m exporters.pytorch` in `bench-suite` rewrites `references/`.
+
+`--only NAME` writes the networks of that name alone, `--full` those of full size too.
+"""
 
 from __future__ import annotations
 
@@ -41,16 +44,23 @@ def write_families(folder: Path) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--output", type=Path, default=SUITE / "references")
-    folder = parser.parse_args().output
+    parser.add_argument("--only", default="", help="the networks whose names hold this, and nothing else")
+    parser.add_argument("--full", action="store_true", help="networks of full size too, into full/")
+    arguments = parser.parse_args()
+    folder = arguments.output
     folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    count = write_families(folder)
-    networks = models.write(folder / "models", SUITE.parent / "models" / "data")
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    print(f"{count} cases, {networks} models, {size / 1e3:.0f} kB")
+    if not arguments.only:
+        print(f"{write_families(folder)} cases")
+    print(f"{models.write(folder / 'models', 'small', arguments.only)} networks")
+    if arguments.full:
+        torch.set_num_threads(torch.multiprocessing.cpu_count())
+        print(f"{models.write(folder / 'full', 'full', arguments.only)} networks of full size")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,25 @@
+"""Whole networks, one file each: real modules of PyTorch with a mapping of their names to ours.
+
+A file has `small()`, whose results are committed, and where the network comes in a size that people use,
+`full()`, whose results `make references` writes into a folder that git ignores. Both give lists of `Network`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+
+from . import core, digits, fraud, linear, mlp
+
+FILES: tuple[ModuleType, ...] = (digits, fraud, linear, mlp)
+
+
+def write(folder: Path, size: str, only: str) -> int:
+    """References of the networks whose names hold `only`; `size` is "small" or "full"."""
+    count = 0
+    for file in FILES:
+        for network in getattr(file, size, list)():
+            if only in network.name:
+                core.write(network, folder / network.name)
+                count += 1
+    return count

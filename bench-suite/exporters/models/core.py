@@ -1,0 +1,214 @@
+"""A network as a reference: its module in PyTorch, our names of its weights, and what is kept of it.
+
+Of each network, computed in f64 and in f32 from weights and inputs that f32 holds exactly:
+
+weights.safetensors    weights and states under our names (f32)
+arrays.npz             `image`, …: the first batch, `image.1` the next; `f64.logits`, …: outputs of the first
+gradients.safetensors  of the loss of the first batch, as training computes it (f64)
+reference.json         how `dlc` is asked for it; the loss of the first batch, and of each training step
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import save as safetensors
+from torch import Tensor, nn, optim
+
+from ..case import PRECISIONS, Draws, Tensors, held
+
+DATA = Path(__file__).resolve().parents[3] / "models" / "data"
+# What the parameters of each kind of layer are called here.
+SLOTS: tuple[tuple[tuple[type, ...], dict[str, str]], ...] = (
+    (
+        (nn.Linear, nn.Conv1d, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding),
+        {"weight": "w", "bias": "b"},
+    ),
+    (
+        (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm),
+        {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "var"},
+    ),
+)
+
+
+@dataclass
+class Network:
+    """`module` takes `inputs` in this order and gives one tensor, or a tuple, for `outputs`.
+
+    `layers` maps paths of modules to our paths of instances; a module's own parameters and buffers keep their
+    names, and dense weights are transposed. What `layers` does not name is an error; None is for what another
+    path names.
+    """
+
+    name: str
+    file: str
+    module: nn.Module
+    layers: dict[str, str | None]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    batches: list[Tensors]
+    loss: Callable[[Tensors, Tensors], Tensor]
+    optimizer: Callable[[list[nn.Parameter]], optim.Optimizer]
+    schedule: Callable[[optim.Optimizer, int], optim.lr_scheduler.LRScheduler] | None = None
+    # Before each forward pass that trains, to set draws: the module, number of the step, rows of the batch.
+    before: Callable[[nn.Module, int, int], None] | None = None
+    # Which model of the file, what `--set` gives, and what changes in its text.
+    model: str | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+    replace: dict[str, str] = field(default_factory=dict)
+    steps: int = 50
+    # Small enough that the definition, which is slow, is held against it as well.
+    interpret: bool = True
+
+
+def write(network: Network, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    named = names(network)
+    save(folder / "weights.safetensors", {ours: stored(x).float() for ours, x in named.items()})
+    arrays: dict[str, np.ndarray] = {}
+    for i, batch in enumerate(network.batches):
+        for n, x in batch.items():
+            arrays[f"{n}.{i}" if i else n] = (x.float() if x.is_floating_point() else x).numpy()
+    losses: dict[str, float] = {}
+    curves: dict[str, list[float]] = {}
+    for precision, dtype in PRECISIONS.items():
+        module = copy.deepcopy(network.module).to(dtype)
+        batches = [cast(batch, dtype) for batch in network.batches]
+        with torch.no_grad():
+            for n, y in outputs(network, module.eval(), batches[0]).items():
+                arrays[f"{precision}.{n}"] = y.numpy()
+        trained = copy.deepcopy(module).train()
+        loss = train_loss(network, trained, batches[0], 0)
+        loss.backward()
+        losses[precision] = loss.item()
+        if precision == "f64":
+            slots = names(network, trained)
+            gradients = {n: transposed(x, x.grad) for n, x in slots.items() if x.requires_grad}
+            save(folder / "gradients.safetensors", gradients)
+        curves[precision] = curve(network, module.train(), batches)
+    finite = [*arrays.values(), np.array(list(curves.values()))]
+    if not all(np.isfinite(x).all() for x in finite):
+        raise ValueError(f"{network.name}: results that are not finite")
+    np.savez(folder / "arrays.npz", **arrays)
+    entry = {
+        "file": network.file,
+        "model": network.model,
+        "settings": network.settings,
+        "replace": network.replace,
+        "inputs": list(network.batches[0]),
+        "outputs": list(network.outputs),
+        "batches": len(network.batches),
+        "interpret": network.interpret,
+        "torch": torch.__version__,
+        "parameters": parameters(network.module),
+        "loss": losses,
+        "curve": curves,
+    }
+    (folder / "reference.json").write_text(json.dumps(entry, indent=1, ensure_ascii=False) + "\n")
+
+
+def curve(network: Network, module: nn.Module, batches: list[Tensors]) -> list[float]:
+    optimizer = network.optimizer(list(module.parameters()))
+    schedule = network.schedule(optimizer, network.steps) if network.schedule else None
+    losses = []
+    for step in range(network.steps):
+        optimizer.zero_grad()
+        loss = train_loss(network, module, batches[step % len(batches)], step)
+        loss.backward()
+        optimizer.step()
+        if schedule:
+            schedule.step()
+        losses.append(loss.item())
+    return losses
+
+
+def train_loss(network: Network, module: nn.Module, batch: Tensors, step: int) -> Tensor:
+    if network.before:
+        network.before(module, step, len(next(iter(batch.values()))))
+    return network.loss(outputs(network, module, batch), batch)
+
+
+def outputs(network: Network, module: nn.Module, batch: Tensors) -> Tensors:
+    y = module(*(batch[n] for n in network.inputs))
+    return dict(zip(network.outputs, y if isinstance(y, tuple) else (y,), strict=True))
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(x.numel() for x in module.parameters())
+
+
+def names(network: Network, module: nn.Module | None = None) -> dict[str, Tensor]:
+    """Parameters and states by our names."""
+    found: dict[str, Tensor] = {}
+    for path, part in (module or network.module).named_modules():
+        for slot, x in own(part):
+            if path and path not in network.layers:
+                raise ValueError(f"{network.name}: no name for {path}.{slot}")
+            ours = network.layers[path] if path else ""
+            if ours is None:
+                continue
+            slots = next((slots for kinds, slots in SLOTS if isinstance(part, kinds)), {})
+            name = f"{ours}.{slots.get(slot, slot)}".lstrip(".")
+            if name in found:
+                raise ValueError(f"{network.name}: two weights are called {name}")
+            if isinstance(part, nn.Linear) and slot == "weight":
+                x.dense = True
+            found[name] = x
+    return found
+
+
+def own(part: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Its parameters and buffers that are no counters, without those of its parts."""
+    yield from part.named_parameters(recurse=False)
+    for slot, x in part.named_buffers(recurse=False):
+        if slot != "num_batches_tracked" and slot not in part._non_persistent_buffers_set:
+            yield slot, x
+
+
+def stored(x: Tensor) -> Tensor:
+    return transposed(x, x.detach())
+
+
+def transposed(like: Tensor, x: Tensor) -> Tensor:
+    return x.T if getattr(like, "dense", False) else x
+
+
+def cast(tensors: Tensors, dtype: torch.dtype) -> Tensors:
+    return {n: (x.to(dtype) if x.is_floating_point() else x).clone() for n, x in tensors.items()}
+
+
+def save(path: Path, tensors: dict[str, Tensor]) -> None:
+    path.write_bytes(safetensors({n: np.array(x.numpy(), order="C") for n, x in tensors.items()}))
+
+
+def filled(module: nn.Module, seed: str) -> nn.Module:
+    """In f64, with values that f32 holds: matrices spread by their fans, the rest near what `init` gives.
+
+    Running moments differ from those of any batch, so that mixing them up shows.
+    """
+    draws = Draws(seed)
+    module = module.double()
+    with torch.no_grad():
+        for _, part in module.named_modules():
+            norm = isinstance(part, SLOTS[1][0])
+            for slot, x in own(part):
+                if x.dim() >= 2:
+                    receptive = x[0, 0].numel()
+                    limit = (6 / ((x.shape[0] + x.shape[1]) * receptive)) ** 0.5
+                    x.copy_(draws.uniform(-limit, limit, *x.shape))
+                elif (norm and slot == "weight") or slot == "running_var":
+                    x.copy_(draws.uniform(0.5, 1.5, *x.shape))
+                else:
+                    x.copy_(draws.uniform(-0.1, 0.1, *x.shape))
+    return module
+
+
+__all__ = ["DATA", "Draws", "Network", "Tensors", "filled", "held", "parameters", "write"]
