@@ -188,8 +188,8 @@ def difference(
 
 
 def curve_fault(found: np.ndarray, curves: dict[str, list[float]], precision: str) -> str | None:
-    """Updates carry every rounding on: in f64 the first ten are held to 1e-6; in f32 all may be twice as far off
-    as PyTorch's own f32 is, and a few units in the last place.
+    """Updates carry every rounding on: in f64 the first ten are held to 1e-6; in f32 all may be twice as
+    far off as PyTorch's own f32 is, and a few units in the last place.
     """
     exact, single = np.array(curves["f64"]), np.array(curves["f32"])
     if precision == "f64":
