@@ -1,0 +1,334 @@
+//! The function of a signature, and calls of it.
+
+use super::{PATH_FACTOR, PATH_PRIME, path_hash};
+use crate::{
+    call::Arg,
+    checker::{Checker, Compiled},
+    frame::{RandomParams, State},
+    value::Value,
+};
+use base::{Diagnostic, Span};
+use grammar::ast;
+use graph::{DType, NodeId, Role, Type, ops};
+use std::rc::Rc;
+
+impl<'p> Checker<'p> {
+    pub fn call_composite(&mut self, def: &'p ast::Def, args: Vec<Arg<'p>>, span: Span) -> Value<'p> {
+        let Some(given) = self.match_args(&def.name.text, &def.inputs.params, args, span) else {
+            return Value::Error;
+        };
+        let Some((compiled, operands)) = self.compile(def, &[], given, span) else { return Value::Error };
+        self.call_compiled(&compiled, operands, None, span)
+    }
+
+    /// The function of a layer (or a composite `fn`) for these arguments, and the tensors among them.
+    pub(super) fn compile(
+        &mut self,
+        def: &'p ast::Def,
+        config: &[Value<'p>],
+        given: Vec<Option<Arg<'p>>>,
+        span: Span,
+    ) -> Option<(Rc<Compiled<'p>>, Vec<NodeId>)> {
+        use std::fmt::Write;
+        let mode = self.frame_ref().mode;
+        let mut key = format!("{def:p}|{}{}{}|", mode.training, mode.fit, self.generic);
+        for value in config {
+            if value.holds_tensor() {
+                self.error(
+                    "E0411",
+                    span,
+                    format!("the configuration of `{}` holds a tensor", def.name.text),
+                    "configuration is known while compiling; pass tensors as inputs",
+                );
+                return None;
+            }
+            value.fingerprint(&mut key);
+        }
+        // Each input: a tensor operand, or a value known now that becomes part of the signature.
+        let mut operands = Vec::new();
+        let mut inputs: Vec<(Value<'p>, Span, Vec<Option<Span>>)> = Vec::new();
+        for (param, arg) in def.inputs.params.iter().zip(given) {
+            let (value, place) = match (arg, &param.default) {
+                (Some(arg), _) => (arg.value, arg.span),
+                (None, Some(default)) => (self.expr(default), default.span),
+                (None, None) => {
+                    self.report(
+                        Diagnostic::error(
+                            "E0208",
+                            format!("`{}` needs `{}`", def.name.text, param.name.text),
+                        )
+                        .label(span, format!("`{}` is not given", param.name.text))
+                        .label(param.span, "declared without a default"),
+                    );
+                    return None;
+                }
+            };
+            let is_tensor_type = param.ty.as_ref().is_some_and(|ty| crate::types::dtype(ty.name).is_some());
+            let value = match (&value, &param.ty) {
+                (Value::Tensor(_), _) => value,
+                (Value::Field(field), _) => {
+                    let field = field.clone();
+                    self.field_by_param(param, &field, place)
+                }
+                (Value::Int(_) | Value::Float(_) | Value::Bool(_), Some(ty))
+                    if ty.dims.is_empty() && def.kind == ast::DefKind::Fn =>
+                {
+                    value
+                }
+                (_, Some(ty)) if is_tensor_type => {
+                    let id = self.tensor(&value, crate::types::dtype(ty.name), place)?;
+                    Value::Tensor(id)
+                }
+                _ => value,
+            };
+            match &value {
+                Value::Error => return None,
+                Value::Tensor(id) => {
+                    let _ = write!(key, "{};", self.ty(*id));
+                    operands.push(*id);
+                    let origins = self.frame_ref().origins.get(id.index()).cloned().unwrap_or_default();
+                    inputs.push((value, place, origins));
+                }
+                other => {
+                    other.fingerprint(&mut key);
+                    inputs.push((value, place, Vec::new()));
+                }
+            }
+        }
+        if let Some(known) = self.compiled.get(&key) {
+            return known.clone().map(|compiled| (compiled, operands));
+        }
+        let compiled = self.compile_fresh(def, config, inputs, span).map(Rc::new);
+        self.compiled.insert(key, compiled.clone());
+        compiled.map(|compiled| (compiled, operands))
+    }
+
+    fn compile_fresh(
+        &mut self,
+        def: &'p ast::Def,
+        config: &[Value<'p>],
+        inputs: Vec<(Value<'p>, Span, Vec<Option<Span>>)>,
+        span: Span,
+    ) -> Option<Compiled<'p>> {
+        let mode = self.frame_ref().mode;
+        let facts = self.frame_ref().function.facts.clone();
+        let types: Vec<Option<Type>> = inputs
+            .iter()
+            .map(|(value, ..)| match value {
+                Value::Tensor(id) => Some(self.ty(*id).clone()),
+                _ => None,
+            })
+            .collect();
+        let errors_before = self.n_errors();
+        self.calls.push((def, span));
+        self.push_frame(&def.name.text, mode, Some(def));
+        self.frame().function.facts = facts;
+        if def.kind == ast::DefKind::Fn {
+            self.frame().allows_weights = false;
+            self.frame().function.composite = Some(def.name.text.clone());
+        }
+        for (param, value) in def.config.iter().flat_map(|list| &list.params).zip(config) {
+            self.frame().bind(&param.name.text, value.clone(), param.name.span);
+        }
+        let mut fine = true;
+        for ((param, (value, place, origins)), ty) in def.inputs.params.iter().zip(inputs).zip(types) {
+            let value = match ty {
+                Some(ty) => {
+                    let id =
+                        self.param(graph::Param { name: param.name.text.clone(), role: Role::Input, ty });
+                    self.set_origins(id, origins);
+                    match &param.ty {
+                        Some(ty) => Self::tensor_or_error(self.fit(id, ty, place, &param.name.text)),
+                        None => Value::Tensor(id),
+                    }
+                }
+                None => self.fit_input(param, value, place),
+            };
+            fine &= !value.is_error();
+            self.frame().bind(&param.name.text, value, param.name.span);
+        }
+        let value = if fine { self.body(def) } else { Value::Error };
+        let outputs = match (&value, self.value_ids(&value, span)) {
+            (Value::Error, _) | (_, None) => Vec::new(),
+            (_, Some(ids)) => ids,
+        };
+        let failed = value.is_error() || outputs.is_empty() || self.n_errors() > errors_before;
+        self.calls.pop();
+        let frame = self.frames.pop()?;
+        if failed {
+            return None;
+        }
+        let mut function = frame.function;
+        let origins =
+            outputs.iter().map(|id| frame.origins.get(id.index()).cloned().unwrap_or_default()).collect();
+        let n_results = outputs.len();
+        for (position, id) in outputs.into_iter().enumerate() {
+            function.results.push((format!("result{position}"), Role::Output, id));
+        }
+        for (name, state) in &frame.states {
+            function.results.push((name.clone(), Role::State, state.current));
+        }
+        for (name, id) in &frame.side {
+            function.results.push((name.clone(), Role::Metric, *id));
+        }
+        let weights =
+            frame.weights.iter().map(|(name, (_, weight))| (name.clone(), weight.clone())).collect();
+        let states = frame.states.iter();
+        let states =
+            states.map(|(name, s)| (name.clone(), s.ty.clone(), s.init.clone(), s.written, s.span)).collect();
+        let n_same = self
+            .module
+            .functions
+            .iter()
+            .filter(|(_, known)| known.name.split('.').next() == Some(&def.name.text))
+            .count();
+        if n_same > 0 {
+            function.name = format!("{}.{n_same}", def.name.text);
+        }
+        let func = self.module.functions.push(function);
+        Some(Compiled {
+            func,
+            weights,
+            states,
+            side: frame.side.into_iter().map(|(name, _)| name).collect(),
+            random: frame.random.is_some(),
+            n_results,
+            origins,
+        })
+    }
+
+    pub fn n_errors(&self) -> usize {
+        self.diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count()
+    }
+
+    /// The tensors of a result: one, or those of a tuple.
+    pub fn value_ids(&mut self, value: &Value<'p>, span: Span) -> Option<Vec<NodeId>> {
+        match value {
+            Value::Tuple(items) => items.iter().map(|item| self.tensor(item, None, span)).collect(),
+            value => Some(vec![self.tensor(value, None, span)?]),
+        }
+    }
+
+    /// Calls a compiled function: weights and states of the instance become those of this frame.
+    pub(super) fn call_compiled(
+        &mut self,
+        compiled: &Compiled<'p>,
+        inputs: Vec<NodeId>,
+        instance: Option<&str>,
+        span: Span,
+    ) -> Value<'p> {
+        let full = |name: &str| instance.map_or(name.to_string(), |instance| format!("{instance}.{name}"));
+        for (name, weight) in &compiled.weights {
+            let name = full(name);
+            if let Some((id, _)) = self.frame_ref().weights.get(&name) {
+                let (have, want) = (self.ty(*id).clone(), &weight.ty);
+                if have != *want {
+                    return self.report(
+                        Diagnostic::error("E0312", format!("`{name}` is {have} in one use and {want} in another"))
+                            .label(span, format!("used here with {want}"))
+                            .label(weight.span, "declared here")
+                            .help("an instance that is used twice shares its weights, so both inputs need one width"),
+                    );
+                }
+                continue;
+            }
+            let id =
+                self.param(graph::Param { name: name.clone(), role: Role::Weight, ty: weight.ty.clone() });
+            self.frame().weights.insert(name, (id, weight.clone()));
+        }
+        for (name, ty, init, _, place) in &compiled.states {
+            let name = full(name);
+            if self.frame_ref().states.contains_key(&name) {
+                continue;
+            }
+            let param = self.param(graph::Param { name: name.clone(), role: Role::State, ty: ty.clone() });
+            let state =
+                State { ty: ty.clone(), init: init.clone(), current: param, written: false, span: *place };
+            self.frame().states.insert(name, state);
+        }
+        let random = if compiled.random { Some(self.random_params(span)) } else { None };
+        let mut inputs = inputs.into_iter();
+        let mut operands = Vec::new();
+        let params: Vec<(String, Role)> = self.module.functions[compiled.func]
+            .params
+            .iter()
+            .map(|param| (param.name.clone(), param.role))
+            .collect();
+        for (name, role) in params {
+            let operand = match (role, name.as_str(), random) {
+                (Role::Weight, ..) => self.frame_ref().weights.get(&full(&name)).map(|(id, _)| *id),
+                (Role::State, ..) => self.frame_ref().states.get(&full(&name)).map(|state| state.current),
+                (Role::Control, "seed", Some(random)) => Some(random.seed),
+                (Role::Control, "step", Some(random)) => Some(random.step),
+                (Role::Control, "path", Some(random)) => {
+                    self.child_path(random.path, instance.unwrap_or(""), span)
+                }
+                _ => inputs.next(),
+            };
+            let Some(operand) = operand else { return Value::Error };
+            operands.push(operand);
+        }
+        let Some(call) = self.add(ops::Call { callee: compiled.func }, &operands, span) else {
+            return Value::Error;
+        };
+        let n_all = self.frame_ref().function.nodes[call].types.len();
+        let mut results = Vec::new();
+        for index in 0..n_all {
+            let Some(id) = self.add(ops::Get { index }, &[call], span) else { return Value::Error };
+            results.push(id);
+        }
+        for (id, origins) in results.iter().zip(&compiled.origins) {
+            self.set_origins(*id, origins.clone());
+        }
+        for ((name, .., written, _), id) in compiled.states.iter().zip(&results[compiled.n_results..]) {
+            if let Some(state) = self.frame().states.get_mut(&full(name))
+                && *written
+            {
+                state.current = *id;
+                state.written = true;
+            }
+        }
+        let first_side = compiled.n_results + compiled.states.len();
+        for (name, id) in compiled.side.iter().zip(&results[first_side..]) {
+            let name = full(name);
+            self.frame().side.push((name, *id));
+        }
+        match results[..compiled.n_results] {
+            [id] => Value::Tensor(id),
+            ref ids => Value::tuple(ids.iter().map(|id| Value::Tensor(*id)).collect()),
+        }
+    }
+
+    fn child_path(&mut self, path: NodeId, name: &str, span: Span) -> Option<NodeId> {
+        if name.is_empty() {
+            return Some(path);
+        }
+        let factor = self.scalar(DType::I64, PATH_FACTOR as f64);
+        let hash = self.scalar(DType::I64, path_hash(name) as f64);
+        let prime = self.scalar(DType::I64, PATH_PRIME as f64);
+        let product = self.add(ops::Binary { op: kernel::Binary::Mul }, &[path, factor], span)?;
+        let sum = self.add(ops::Binary { op: kernel::Binary::Add }, &[product, hash], span)?;
+        self.add(ops::Binary { op: kernel::Binary::Rem }, &[sum, prime], span)
+    }
+
+    /// Seed, step and path of this frame. An entry point's path is 0.
+    pub fn random_params(&mut self, _span: Span) -> RandomParams {
+        if let Some(known) = self.frame_ref().random {
+            return known;
+        }
+        let control = |checker: &mut Self, name: &str| {
+            checker.param(graph::Param {
+                name: name.into(),
+                role: Role::Control,
+                ty: Type::scalar(DType::I64),
+            })
+        };
+        let is_entry = self.frames.len() == 1;
+        let seed = control(self, "seed");
+        let step = control(self, "step");
+        let path = if is_entry { self.scalar(DType::I64, 0.0) } else { control(self, "path") };
+        let params = RandomParams { seed, step, path };
+        self.frame().random = Some(params);
+        params
+    }
+}
