@@ -237,7 +237,10 @@ def main() -> int:
             arrays = load_file(arguments.references / f"{family}.safetensors") if chosen else {}
             pending += [jobs.submit(checker.case, family, e, arrays, p) for e in chosen for p in precisions]
         chosen = [name for name in networks if arguments.only in f"models/{name}"]
-        pending += [jobs.submit(checker.network, name, p) for name in chosen for p in precisions]
+        for name in chosen:
+            held = json.loads((arguments.references / "models" / name / "reference.json").read_text())
+            known = held.get("precisions", precisions)
+            pending += [jobs.submit(checker.network, name, p) for p in precisions if p in known]
         outcomes = [job.result() for job in pending]
     if arguments.json:
         arguments.json.write_text("".join(json.dumps(vars(o)) + "\n" for o in outcomes))

@@ -57,8 +57,12 @@ class Network:
     loss: Callable[[Tensors, Tensors], Tensor]
     optimizer: Callable[[list[nn.Parameter]], optim.Optimizer]
     schedule: Callable[[optim.Optimizer, int], optim.lr_scheduler.LRScheduler] | None = None
-    # Before each forward pass that trains, to set draws: the module, number of the step, rows of the batch.
+    # Before each forward pass, to set draws: the module, number of the step, rows of the batch.
     before: Callable[[nn.Module, int, int], None] | None = None
+    # Normal draws differ between builds: then each precision has a reference of its own, with the draws of that build.
+    precisions: tuple[str, ...] = ("f64", "f32")
+    # Bound on the norm of all gradients together.
+    clip: float | None = None
     # Which model of the file, what `--set` gives, and what changes in its text.
     model: str | None = None
     settings: dict[str, str] = field(default_factory=dict)
@@ -83,6 +87,7 @@ def write(network: Network, folder: Path) -> None:
         module = copy.deepcopy(network.module).to(dtype)
         batches = [cast(batch, dtype) for batch in network.batches]
         with torch.no_grad():
+            prepare(network, module, batches[0], 0)
             for n, y in outputs(network, module.eval(), batches[0]).items():
                 arrays[f"{precision}.{n}"] = y.numpy()
         trained = copy.deepcopy(module).train()
@@ -97,7 +102,7 @@ def write(network: Network, folder: Path) -> None:
     finite = [*arrays.values(), np.array(list(curves.values()))]
     if not all(np.isfinite(x).all() for x in finite):
         raise ValueError(f"{network.name}: results that are not finite")
-    np.savez(folder / "arrays.npz", **arrays)
+    np.savez_compressed(folder / "arrays.npz", **arrays)
     entry = {
         "file": network.file,
         "model": network.model,
@@ -106,6 +111,7 @@ def write(network: Network, folder: Path) -> None:
         "inputs": list(network.batches[0]),
         "outputs": list(network.outputs),
         "batches": len(network.batches),
+        "precisions": list(network.precisions),
         "interpret": network.interpret,
         "torch": torch.__version__,
         "parameters": parameters(network.module),
@@ -123,6 +129,8 @@ def curve(network: Network, module: nn.Module, batches: list[Tensors]) -> list[f
         optimizer.zero_grad()
         loss = train_loss(network, module, batches[step % len(batches)], step)
         loss.backward()
+        if network.clip:
+            nn.utils.clip_grad_norm_(module.parameters(), network.clip)
         optimizer.step()
         if schedule:
             schedule.step()
@@ -131,9 +139,13 @@ def curve(network: Network, module: nn.Module, batches: list[Tensors]) -> list[f
 
 
 def train_loss(network: Network, module: nn.Module, batch: Tensors, step: int) -> Tensor:
+    prepare(network, module, batch, step)
+    return network.loss(outputs(network, module, batch), batch)
+
+
+def prepare(network: Network, module: nn.Module, batch: Tensors, step: int) -> None:
     if network.before:
         network.before(module, step, len(next(iter(batch.values()))))
-    return network.loss(outputs(network, module, batch), batch)
 
 
 def outputs(network: Network, module: nn.Module, batch: Tensors) -> Tensors:
@@ -189,6 +201,27 @@ def save(path: Path, tensors: dict[str, Tensor]) -> None:
     path.write_bytes(safetensors({n: np.array(x.numpy(), order="C") for n, x in tensors.items()}))
 
 
+def agrees_with_torchvision(network: Network, model: str) -> None:
+    """Where it is installed, that network of torchvision with our weights computes the same."""
+    try:
+        from torchvision.models import get_model
+    except ImportError:
+        return
+    theirs = get_model(model).double()
+    theirs.load_state_dict(network.module.state_dict())
+    for training in (False, True):
+        # Dropout is drawn anew by each call.
+        both = [copy.deepcopy(module).train(training) for module in (network.module, theirs)]
+        for part in both[1].modules():
+            if isinstance(part, nn.Dropout):
+                part.p = 0.0
+        with torch.no_grad():
+            ours, wanted = (module(network.batches[0][network.inputs[0]]) for module in both)
+        if parameters(theirs) != parameters(network.module) or not torch.allclose(ours, wanted, rtol=1e-10):
+            raise ValueError(f"{network.name} is not torchvision's {model}")
+    print(f"{network.name} is torchvision's {model}, {parameters(theirs)} parameters")
+
+
 def filled(module: nn.Module, seed: str) -> nn.Module:
     """In f64, with values that f32 holds: matrices spread by their fans, the rest near what `init` gives.
 
@@ -211,4 +244,14 @@ def filled(module: nn.Module, seed: str) -> nn.Module:
     return module
 
 
-__all__ = ["DATA", "Draws", "Network", "Tensors", "filled", "held", "parameters", "write"]
+__all__ = [
+    "DATA",
+    "Draws",
+    "Network",
+    "Tensors",
+    "agrees_with_torchvision",
+    "filled",
+    "held",
+    "parameters",
+    "write",
+]
