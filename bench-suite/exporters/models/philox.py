@@ -1,7 +1,8 @@
 """The random draws of compiled code, so that a module in PyTorch can make the same: Philox 4x32-10.
 
-(Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011.) A draw's key follows from the seed and the path
-of the instance that draws; its counter has the element, the training step, and which draw of the instance it is.
+(Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011.) A draw's key follows from the seed and
+the path of the instance that draws; its counter has the element, the training step, and which draw of the
+instance it is.
 """
 
 from __future__ import annotations
