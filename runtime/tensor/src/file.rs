@@ -17,8 +17,17 @@ pub trait Disk {
         OpenOptions::new().write(true).create_new(true).open(path)
     }
 
+    /// Opens a file to write behind what it holds; made where there is none.
+    fn append(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().append(true).create(true).open(path)
+    }
+
     fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
         file.write_all(bytes)
+    }
+
+    fn make_folders(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir_all(path)
     }
 
     /// Makes a file's content survive a power cut.

@@ -35,6 +35,12 @@ pub struct Description {
     pub model: String,
     pub source_hash: String,
     pub data_hash: String,
+    /// Of the data; checkpoints of earlier versions do not say.
+    #[serde(default)]
+    pub rows: Option<usize>,
+    /// The dtype of each field and the shape of its rows.
+    #[serde(default)]
+    pub fields: BTreeMap<String, String>,
     /// Effective configuration.
     pub config: String,
     /// Keys every permutation and random draw.
@@ -93,30 +99,37 @@ impl Checkpoint {
 
     /// As [`Checkpoint::read`], of a file's content; `shown` is what messages call the file.
     pub fn parse(bytes: &[u8], shown: &str) -> Result<Checkpoint, Diagnostic> {
-        let weights = Weights::parse(bytes, shown, &Limits::default())?;
-        let text = weights.metadata.get(DESCRIPTION_KEY).ok_or_else(|| {
-            Diagnostic::error(
-                "E0706",
-                format!("`{shown}` holds weights, but is no checkpoint of a training run"),
-            )
-        })?;
-        if weights.metadata.get(HASH_KEY) != Some(&fingerprint(text, &weights.tensors)) {
-            return Err(Diagnostic::error(
-                "E0707",
-                format!("`{shown}` is damaged: its content does not fit its checksum"),
-            ));
-        }
-        let unusable =
-            |fault: String| Diagnostic::error("E0706", format!("`{shown}` is not usable: {fault}"));
-        // The format first: a later one may have any other fields.
-        let value: serde_json::Value =
-            serde_json::from_str(text).map_err(|fault| unusable(fault.to_string()))?;
-        if value["format"] != FORMAT {
-            return Err(unusable(format!("its format is {}, this version reads {FORMAT}", value["format"])));
-        }
-        let description = serde_json::from_value(value).map_err(|fault| unusable(fault.to_string()))?;
-        Ok(Checkpoint { description, parameters: Parameters::from_weights(weights) })
+        let (parameters, description) = parse_weights(bytes, shown)?;
+        let message = || format!("`{shown}` holds weights, but is no checkpoint of a training run");
+        let description = description.ok_or_else(|| Diagnostic::error("E0706", message()))?;
+        Ok(Checkpoint { description, parameters })
     }
+}
+
+/// A weights file of any origin, and its description where it is a checkpoint; any damage to that is an error.
+pub fn read_weights(path: &Path) -> Result<(Parameters, Option<Description>), Diagnostic> {
+    parse_weights(&tensor::file::read(path, &Limits::default())?, &path.display().to_string())
+}
+
+fn parse_weights(bytes: &[u8], shown: &str) -> Result<(Parameters, Option<Description>), Diagnostic> {
+    let weights = Weights::parse(bytes, shown, &Limits::default())?;
+    let (text, hash) = (weights.metadata.get(DESCRIPTION_KEY), weights.metadata.get(HASH_KEY));
+    if text.is_none() && hash.is_none() {
+        return Ok((Parameters::from_weights(weights), None));
+    }
+    let text = text.map_or("", String::as_str);
+    if hash != Some(&fingerprint(text, &weights.tensors)) {
+        let message = format!("`{shown}` is damaged: its content does not fit its checksum");
+        return Err(Diagnostic::error("E0707", message));
+    }
+    let unusable = |fault: String| Diagnostic::error("E0706", format!("`{shown}` is not usable: {fault}"));
+    // The format first: a later one may have any other fields.
+    let value: serde_json::Value = serde_json::from_str(text).map_err(|fault| unusable(fault.to_string()))?;
+    if value["format"] != FORMAT {
+        return Err(unusable(format!("its format is {}, this version reads {FORMAT}", value["format"])));
+    }
+    let description = serde_json::from_value(value).map_err(|fault| unusable(fault.to_string()))?;
+    Ok((Parameters::from_weights(weights), Some(description)))
 }
 
 impl Description {
@@ -162,15 +175,15 @@ fn fingerprint(description: &str, tensors: &BTreeMap<String, Tensor>) -> String 
 }
 
 /// The checkpoints of one run: `step-NNNNNNNN.safetensors`, and `last` and `best` under their own names.
-pub(crate) struct Store {
+pub(crate) struct Store<'h> {
     folder: PathBuf,
     keep: usize,
-    disk: Box<dyn Disk>,
+    disk: &'h dyn Disk,
 }
 
-impl Store {
-    pub fn new(folder: PathBuf, keep: usize) -> Store {
-        Store { folder, keep, disk: Box::new(Os) }
+impl<'h> Store<'h> {
+    pub fn new(disk: &'h dyn Disk, folder: PathBuf, keep: usize) -> Store<'h> {
+        Store { folder, keep, disk }
     }
 
     pub fn last(&self) -> PathBuf {
@@ -189,17 +202,19 @@ impl Store {
         is_best: bool,
     ) -> Result<(), Diagnostic> {
         let file = self.folder.join(format!("step-{:08}.safetensors", description.progress.step));
-        write(self.disk.as_ref(), &file, description, parameters)?;
+        write(self.disk, &file, description, parameters)?;
         // The best first: a run that ends between the two resumes before this step and comes by here again.
         if is_best {
             self.name(&file, &self.best())?;
         }
         self.name(&file, &self.last())?;
+        self.forget_surplus()
+    }
+
+    fn forget_surplus(&self) -> Result<(), Diagnostic> {
         let numbered = self.numbered()?;
-        for (_, old) in numbered.iter().rev().skip(self.keep) {
-            self.remove(old)?;
-        }
-        Ok(())
+        let surplus = numbered.iter().rev().skip(self.keep);
+        surplus.map(|(_, old)| old).try_for_each(|old| self.remove(old))
     }
 
     /// The newest checkpoint that is whole, and a warning for each damaged one that is newer. `None` where the run ended
@@ -228,22 +243,17 @@ impl Store {
     }
 
     /// Drops the numbered checkpoints after `step`, since a run that resumes before them writes its own, and what a
-    /// killed process left half written.
+    /// killed process left half written or did not come to drop.
     pub fn forget_after(&self, step: u64) -> Result<(), Diagnostic> {
-        let files = self.files()?;
-        let half_written =
-            files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "tmp"));
-        half_written.map(PathBuf::as_path).try_for_each(|file| self.remove(file))?;
+        let is_ours = |name: &str| name.ends_with(".tmp");
+        self.files()?.iter().filter(|file| named(file, is_ours)).try_for_each(|file| self.remove(file))?;
         let mut numbered = self.numbered()?.into_iter();
-        numbered.try_for_each(|(number, file)| if number > step { self.remove(&file) } else { Ok(()) })
+        numbered.try_for_each(|(number, file)| if number > step { self.remove(&file) } else { Ok(()) })?;
+        self.forget_surplus()
     }
 
     fn files(&self) -> Result<Vec<PathBuf>, Diagnostic> {
-        let unreadable = |fault: std::io::Error| {
-            Diagnostic::error("E0706", format!("cannot list `{}`: {fault}", self.folder.display()))
-        };
-        let entries = std::fs::read_dir(&self.folder).map_err(unreadable)?;
-        entries.map(|entry| entry.map(|entry| entry.path()).map_err(unreadable)).collect()
+        files(&self.folder)
     }
 
     /// The numbered checkpoints, oldest first.
@@ -270,7 +280,7 @@ impl Store {
         if self.disk.link(file, &temporary).is_err() {
             // Some file systems know no links: the bytes are written once more.
             let bytes = tensor::file::read(file, &Limits::default())?;
-            return tensor::file::write_atomically_on(self.disk.as_ref(), name, &bytes);
+            return tensor::file::write_atomically_on(self.disk, name, &bytes);
         }
         self.disk.rename(&temporary, name).map_err(failed)?;
         // Renaming onto another link of the same file leaves the old name in place.
@@ -278,19 +288,43 @@ impl Store {
     }
 
     fn remove(&self, file: &Path) -> Result<(), Diagnostic> {
-        match self.disk.remove(file) {
-            Err(fault) if fault.kind() != std::io::ErrorKind::NotFound => {
-                Err(Diagnostic::error("E0708", format!("cannot remove `{}`: {fault}", file.display())))
-            }
-            _ => Ok(()),
+        remove(self.disk, file)
+    }
+}
+
+/// Removes what a killed process left half written of these files of a folder.
+pub(crate) fn sweep(disk: &dyn Disk, folder: &Path, names: &[&str]) -> Result<(), Diagnostic> {
+    let is_ours = |file: &str| {
+        file.ends_with(".tmp") && names.iter().any(|name| file.starts_with(&format!(".{name}.")))
+    };
+    files(folder)?.iter().filter(|file| named(file, is_ours)).try_for_each(|file| remove(disk, file))
+}
+
+fn named(file: &Path, wanted: impl Fn(&str) -> bool) -> bool {
+    file.file_name().and_then(|name| name.to_str()).is_some_and(wanted)
+}
+
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Diagnostic> {
+    let unreadable = |fault: std::io::Error| {
+        Diagnostic::error("E0706", format!("cannot list `{}`: {fault}", folder.display()))
+    };
+    let entries = std::fs::read_dir(folder).map_err(unreadable)?;
+    entries.map(|entry| entry.map(|entry| entry.path()).map_err(unreadable)).collect()
+}
+
+fn remove(disk: &dyn Disk, file: &Path) -> Result<(), Diagnostic> {
+    match disk.remove(file) {
+        Err(fault) if fault.kind() != std::io::ErrorKind::NotFound => {
+            Err(Diagnostic::error("E0708", format!("cannot remove `{}`: {fault}", file.display())))
         }
+        _ => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{cell::Cell, fs::File, io};
+    use crate::failing::{EIO, ENOSPC, Failing};
 
     fn checkpoint(step: u64) -> Checkpoint {
         let tensors = BTreeMap::from([
@@ -309,6 +343,8 @@ mod tests {
             model: "Line".into(),
             source_hash: "s".into(),
             data_hash: "d".into(),
+            rows: Some(3),
+            fields: BTreeMap::from([("x".into(), "f32[2]".into())]),
             config: "{\"lr\": 1e-3}".into(),
             seed: u64::MAX,
             progress,
@@ -355,9 +391,35 @@ mod tests {
     }
 
     #[test]
+    fn ten_thousand_flipped_bits_of_a_larger_file_are_found() {
+        let mut large = checkpoint(7).parameters.to_map();
+        let values: Vec<f32> = (0..3000).map(|index| (index as f32).sin()).collect();
+        large.insert("dense_1.w".into(), Tensor::from_vec([60, 50], values).unwrap());
+        let description = checkpoint(7).description;
+        let parameters = Parameters::from_weights(Weights { tensors: large, ..Weights::default() });
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("c.safetensors");
+        write(&Os, &path, &description, &parameters).unwrap();
+        let whole = Checkpoint { description, parameters };
+        let mut bytes = std::fs::read(&path).unwrap();
+        let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let stream = tensor::philox::Stream::new(11, "flips", 0);
+        for flip in 0..10_000u64 {
+            let bit = (stream.uniform_f64(flip) * (bytes.len() * 8) as f64) as usize;
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let seen = Checkpoint::parse(&bytes, "c");
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            // Between the header's text and the tensors there may be white space, which carries nothing.
+            let harmless = seen.as_ref() == Ok(&whole) && bit / 8 < header && bytes[bit / 8] == b' ';
+            assert!(seen.is_err() || harmless, "bit {bit}");
+        }
+        assert_eq!(Checkpoint::parse(&bytes, "c"), Ok(whole));
+    }
+
+    #[test]
     fn keeps_last_best_and_the_newest() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::new(folder.path().into(), 2);
+        let store = Store::new(&Os, folder.path().into(), 2);
         for step in 1..=5 {
             save(&store, step, step == 2);
             save(&store, step, false);
@@ -378,63 +440,6 @@ mod tests {
         assert_eq!(store.newest().unwrap(), (Some(checkpoint(5)), Vec::new()));
     }
 
-    /// Lets one call fail, and all after it where the disk stays full; a write that fails has written a half.
-    struct Failing {
-        calls: Cell<usize>,
-        from: usize,
-        to: usize,
-        errno: i32,
-    }
-
-    impl Failing {
-        fn call(&self) -> io::Result<()> {
-            let call = self.calls.get();
-            self.calls.set(call + 1);
-            if (self.from..self.to).contains(&call) {
-                Err(io::Error::from_raw_os_error(self.errno))
-            } else {
-                Ok(())
-            }
-        }
-    }
-
-    impl Disk for Failing {
-        fn create(&self, path: &Path) -> io::Result<File> {
-            self.call().and_then(|()| Os.create(path))
-        }
-
-        fn write(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
-            if let Err(fault) = self.call() {
-                Os.write(file, &bytes[..bytes.len() / 2])?;
-                return Err(fault);
-            }
-            Os.write(file, bytes)
-        }
-
-        fn sync(&self, file: &File) -> io::Result<()> {
-            self.call().and_then(|()| Os.sync(file))
-        }
-
-        fn sync_folder(&self, folder: &Path) -> io::Result<()> {
-            self.call().and_then(|()| Os.sync_folder(folder))
-        }
-
-        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-            self.call().and_then(|()| Os.rename(from, to))
-        }
-
-        fn link(&self, file: &Path, name: &Path) -> io::Result<()> {
-            self.call().and_then(|()| Os.link(file, name))
-        }
-
-        fn remove(&self, file: &Path) -> io::Result<()> {
-            self.call().and_then(|()| Os.remove(file))
-        }
-    }
-
-    const EIO: i32 = 5;
-    const ENOSPC: i32 = 28;
-
     #[test]
     fn a_disk_that_fails_at_any_call_leaves_whole_checkpoints() {
         let mut failed = 0;
@@ -442,12 +447,12 @@ mod tests {
             for stays in [false, true] {
                 for call in 0.. {
                     let folder = tempfile::tempdir().unwrap();
-                    let healthy = || Store::new(folder.path().into(), 1);
+                    let healthy = || Store::new(&Os, folder.path().into(), 1);
                     save(&healthy(), 1, true);
                     save(&healthy(), 2, false);
                     let to = if stays { usize::MAX } else { call + 1 };
-                    let disk = Failing { calls: Cell::new(0), from: call, to, errno };
-                    let store = Store { disk: Box::new(disk), ..healthy() };
+                    let disk = Failing::new(call..to, errno);
+                    let store = Store { disk: &disk, ..healthy() };
                     let next = checkpoint(3);
                     let saved = store.save(&next.description, &next.parameters, true);
                     // What has a final name is whole, and the newest of it is the old or the new one.
@@ -492,7 +497,7 @@ mod tests {
     #[test]
     fn a_damaged_newest_falls_back_with_a_warning() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::new(folder.path().into(), 2);
+        let store = Store::new(&Os, folder.path().into(), 2);
         assert_eq!(store.newest().unwrap(), (None, Vec::new()));
         save(&store, 1, true);
         save(&store, 2, false);

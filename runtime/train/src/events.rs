@@ -4,26 +4,38 @@ use crate::Line;
 use base::Diagnostic;
 use std::{
     fs::File,
-    io::Write,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
+use tensor::file::Disk;
+
+/// `SessionLog { status = START }`.
+const SESSION_START: &[u8] = &[1 << 3, 1];
 
 /// One file a session; TensorBoard joins those of a folder.
-pub(crate) struct Events {
+pub(crate) struct Events<'h> {
+    disk: &'h dyn Disk,
     path: PathBuf,
     file: File,
 }
 
-impl Events {
-    pub fn create(folder: &Path) -> Result<Events, Diagnostic> {
+impl<'h> Events<'h> {
+    /// Begins a session behind `step`. What an earlier session that was killed wrote of later steps is void, which readers
+    /// are told.
+    pub fn create(disk: &'h dyn Disk, folder: &Path, step: u64) -> Result<Events<'h>, Diagnostic> {
         let now = since_1970();
         let path =
             folder.join(format!("events.out.tfevents.{:010}.{:09}", now.as_secs(), now.subsec_nanos()));
-        let file = File::options().create_new(true).append(true).open(&path);
-        let mut events = Events { file: file.map_err(|fault| failed(&path, &fault))?, path };
+        let file = disk.create(&path).map_err(|fault| failed(&path, &fault))?;
+        let mut events = Events { disk, file, path };
         events.record(&event(now, 0, 3, b"brain.Event:2"))?;
+        events.record(&event(now, step + 1, 7, SESSION_START))?;
         Ok(events)
+    }
+
+    /// Makes what was written survive a power cut.
+    pub fn sync(&self) -> Result<(), Diagnostic> {
+        self.disk.sync(&self.file).map_err(|fault| failed(&self.path, &fault))
     }
 
     pub fn write(&mut self, line: &Line) -> Result<(), Diagnostic> {
@@ -39,7 +51,7 @@ impl Events {
 
     fn record(&mut self, data: &[u8]) -> Result<(), Diagnostic> {
         let bytes = framed(data);
-        self.file.write_all(&bytes).map_err(|fault| failed(&self.path, &fault))
+        self.disk.write(&mut self.file, &bytes).map_err(|fault| failed(&self.path, &fault))
     }
 }
 
@@ -57,7 +69,7 @@ fn framed(data: &[u8]) -> Vec<u8> {
     [&length[..], &masked(&length).to_le_bytes(), data, &masked(data).to_le_bytes()].concat()
 }
 
-/// `Event { wall_time = 1, step = 2, … }`; field 3 is the file's version, field 5 a summary.
+/// `Event { wall_time = 1, step = 2, … }`; field 3 is the file's version, field 5 a summary, field 7 a session's log.
 fn event(time: Duration, step: u64, field: u8, content: &[u8]) -> Vec<u8> {
     let mut event = vec![1 << 3 | 1];
     event.extend(time.as_secs_f64().to_le_bytes());
@@ -104,6 +116,7 @@ fn crc32c(bytes: &[u8]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tensor::file::Os;
 
     #[test]
     fn checksums() {
@@ -142,7 +155,7 @@ mod tests {
             seconds: 0.0,
         };
         for _ in 0..2 {
-            Events::create(folder.path()).unwrap().write(&line).unwrap();
+            Events::create(&Os, folder.path(), 0).unwrap().write(&line).unwrap();
         }
         let files: Vec<Vec<u8>> = std::fs::read_dir(folder.path())
             .unwrap()

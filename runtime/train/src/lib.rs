@@ -23,21 +23,28 @@ mod evaluate;
 mod events;
 mod feed;
 mod fit;
+mod host;
 mod log;
 mod parameters;
 mod predict;
 mod report;
+mod resume;
 mod spec;
 mod step;
 mod trainer;
 
+#[cfg(test)]
+#[path = "../tests/fixture/failing.rs"]
+mod failing;
+
 pub use auc::roc_auc;
-pub use checkpoint::{Checkpoint, Description, Progress, Record};
+pub use checkpoint::{Checkpoint, Description, Progress, Record, read_weights};
 pub use context::{Context, SplitName};
 pub use evaluate::{Evaluation, evaluate};
+pub use host::Host;
 pub use log::{Line, parse_lines};
 pub use parameters::Parameters;
 pub use predict::predict;
 pub use report::report;
 pub use spec::{CheckpointPolicy, Direction, EarlyStop, Every, Fit, Length, Metric, Plateau, Spec};
-pub use trainer::{Outcome, RunOptions, train, write_report};
+pub use trainer::{Outcome, RunOptions, train, train_on, write_report};

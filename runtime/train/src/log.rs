@@ -9,6 +9,7 @@ use std::{
     io::{IsTerminal, Write},
     path::{Path, PathBuf},
 };
+use tensor::file::Disk;
 
 pub(crate) const METRICS_FILE: &str = "metrics.jsonl";
 
@@ -71,32 +72,47 @@ pub fn parse_lines(text: &str) -> Vec<Line> {
 }
 
 /// Writes `metrics.jsonl` line by line, so that a reader can follow, and the same numbers as events.
-pub(crate) struct Log {
+pub(crate) struct Log<'h> {
+    disk: &'h dyn Disk,
     path: PathBuf,
     file: File,
-    events: Events,
+    events: Events<'h>,
 }
 
-impl Log {
+impl<'h> Log<'h> {
     /// Goes on after the lines up to `step`.
-    pub fn open(folder: &Path, step: u64) -> Result<Log, Diagnostic> {
+    pub fn open(disk: &'h dyn Disk, folder: &Path, step: u64) -> Result<Log<'h>, Diagnostic> {
         let path = folder.join(METRICS_FILE);
-        let old = match std::fs::read_to_string(&path) {
-            Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => String::new(),
-            read => read.map_err(|fault| failed(&path, &fault))?,
-        };
-        let kept = parse_lines(&old).into_iter().filter(|line| line.step <= step);
+        let old = read_lines(&path)?;
+        let kept = old.into_iter().filter(|line| line.step <= step);
         let text: String = kept.map(|line| line.to_json() + "\n").collect();
-        tensor::file::write_atomically(&path, text.as_bytes())?;
-        let file = File::options().append(true).open(&path).map_err(|fault| failed(&path, &fault))?;
-        Ok(Log { path, file, events: Events::create(folder)? })
+        tensor::file::write_atomically_on(disk, &path, text.as_bytes())?;
+        let file = disk.append(&path).map_err(|fault| failed(&path, &fault))?;
+        Ok(Log { disk, path, file, events: Events::create(disk, folder, step)? })
     }
 
     pub fn write(&mut self, line: &Line) -> Result<(), Diagnostic> {
         // One write a line, so that none is ever mixed or cut by another process.
         let text = line.to_json() + "\n";
-        self.file.write_all(text.as_bytes()).map_err(|fault| failed(&self.path, &fault))?;
+        let written = self.disk.write(&mut self.file, text.as_bytes());
+        written.map_err(|fault| failed(&self.path, &fault))?;
         self.events.write(line)
+    }
+
+    /// Makes all lines survive a power cut. What a checkpoint says was logged has to be on the disk before it.
+    pub fn sync(&self) -> Result<(), Diagnostic> {
+        self.disk.sync(&self.file).map_err(|fault| failed(&self.path, &fault))?;
+        self.events.sync()
+    }
+}
+
+/// The lines of a log file, which may be missing, and whose end may be torn in the middle of a character.
+pub(crate) fn read_lines(path: &Path) -> Result<Vec<Line>, Diagnostic> {
+    match std::fs::read(path) {
+        Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read
+            .map(|bytes| parse_lines(&String::from_utf8_lossy(&bytes)))
+            .map_err(|fault| failed(path, &fault)),
     }
 }
 
@@ -141,6 +157,7 @@ impl Terminal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tensor::file::Os;
 
     fn line(step: u64) -> Line {
         Line {
@@ -169,11 +186,12 @@ mod tests {
     fn resuming_cuts_what_came_after_and_what_is_torn() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(METRICS_FILE);
-        let mut log = Log::open(folder.path(), 0).unwrap();
+        let mut log = Log::open(&Os, folder.path(), 0).unwrap();
         (1..=4).for_each(|step| log.write(&line(step)).unwrap());
-        let torn = std::fs::read_to_string(&path).unwrap() + "{\"step\":5,\"ep";
+        let mut torn = std::fs::read(&path).unwrap();
+        torn.extend(b"{\"step\":5,\"metrics\":{\"\xc3");
         std::fs::write(&path, torn).unwrap();
-        let mut log = Log::open(folder.path(), 2).unwrap();
+        let mut log = Log::open(&Os, folder.path(), 2).unwrap();
         log.write(&line(9)).unwrap();
         let steps: Vec<u64> =
             parse_lines(&std::fs::read_to_string(&path).unwrap()).iter().map(|line| line.step).collect();

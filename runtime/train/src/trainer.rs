@@ -1,13 +1,14 @@
 //! The training loop: steps, log, evaluations, checkpoints, early stopping.
 
 use crate::{
-    Context, Description, Direction, Evaluation, Length, Line, Parameters, Progress, SplitName,
-    checkpoint::Store,
+    Context, Description, Direction, Evaluation, Host, Length, Line, Parameters, Progress, SplitName,
+    checkpoint::{Store, sweep},
     evaluate::measure,
     feed::Controls,
     fit::fit,
-    log::{Log, METRICS_FILE, Terminal, parse_lines},
+    log::{Log, METRICS_FILE, Terminal, read_lines},
     report::report,
+    resume::{belongs, describe},
     step::{StepReport, Stepper},
 };
 use abi::Role;
@@ -17,6 +18,10 @@ use std::{
     path::{Path, PathBuf},
     time::Instant,
 };
+use tensor::file::{Disk, Os};
+
+const CONFIG_FILE: &str = "config.json";
+const REPORT_FILE: &str = "report.html";
 
 /// Where a run goes and how it begins.
 #[derive(Clone, PartialEq, Debug)]
@@ -37,18 +42,29 @@ pub struct Outcome {
     /// Of the last evaluation in this session.
     pub evaluation: Option<Evaluation>,
     pub parameters: Parameters,
+    /// The host asked for an end before the run's own.
+    pub interrupted: bool,
     pub warnings: Vec<Diagnostic>,
 }
 
 /// Trains to the end of the spec, or until early stopping. Everything worth keeping is in the directory at any time: an
 /// interrupted run resumes from its newest checkpoint with the same bits as one that was never interrupted.
 pub fn train(context: &Context, options: &RunOptions) -> Result<Outcome, Diagnostic> {
-    let mut run = Run::begin(context, options)?;
+    train_on(context, options, &Host::default())
+}
+
+/// As [`train`], on a disk of the caller's, and until the caller wants an end.
+pub fn train_on(context: &Context, options: &RunOptions, host: &Host) -> Result<Outcome, Diagnostic> {
+    let mut run = Run::begin(context, options, host)?;
     let ended = run.train();
     // The curves are worth seeing above all when training failed.
-    let reported = run.report();
-    ended.and(reported)?;
+    let reported = write_report_on(host.disk, &run.directory, &context.spec.model);
+    match (ended, reported) {
+        (Err(fault), Err(other)) => return Err(fault.note(format!("and then: {}", other.message))),
+        (ended, reported) => ended.and(reported)?,
+    }
     Ok(Outcome {
+        interrupted: !run.is_over(),
         progress: run.progress,
         evaluation: run.evaluation,
         parameters: run.parameters,
@@ -58,6 +74,7 @@ pub fn train(context: &Context, options: &RunOptions) -> Result<Outcome, Diagnos
 
 struct Run<'a> {
     context: Context<'a>,
+    host: Host<'a>,
     stepper: Stepper<'a>,
     parameters: Parameters,
     controls: Controls,
@@ -73,10 +90,12 @@ struct Run<'a> {
     early_stop: Option<(String, Direction, u64)>,
     plateau: Option<(String, Direction)>,
     directory: PathBuf,
-    store: Store,
-    log: Log,
+    store: Store<'a>,
+    log: Log<'a>,
     terminal: Terminal,
-    data_hash: String,
+    /// What every checkpoint says of the run, with the progress left open.
+    described: Description,
+    interrupted: bool,
     evaluation: Option<Evaluation>,
     warnings: Vec<Diagnostic>,
     started: Instant,
@@ -85,7 +104,7 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn begin(context: &Context<'a>, options: &RunOptions) -> Result<Run<'a>, Diagnostic> {
+    fn begin(context: &Context<'a>, options: &RunOptions, host: &Host<'a>) -> Result<Run<'a>, Diagnostic> {
         let spec = context.spec;
         let update_rows = context.update()?;
         let split = context.split()?;
@@ -133,14 +152,14 @@ impl<'a> Run<'a> {
         }
         let results = init.call(&mut arena, context.pool, &init_args, &spec.dims)?;
         let mut parameters = Parameters::from_results(init, results)?;
-        let store = Store::new(checkpoints.clone(), spec.checkpoint.keep);
-        let data_hash = format!("{:016x}", context.dataset.content_hash());
+        let store = Store::new(host.disk, checkpoints.clone(), spec.checkpoint.keep);
+        let described = describe(context);
         let (mut progress, mut warnings) = (Progress::default(), Vec::new());
         if options.resume {
             let (checkpoint, damaged) = store.newest()?;
             warnings = damaged;
             if let Some(checkpoint) = checkpoint {
-                warnings.extend(belongs(context, &checkpoint.description, &data_hash)?);
+                warnings.extend(belongs(&checkpoint.description, &described)?);
                 parameters.replace(checkpoint.parameters, &checkpoints.display().to_string())?;
                 progress = checkpoint.description.progress;
             }
@@ -156,13 +175,16 @@ impl<'a> Run<'a> {
         }
         controls.set(progress.step, progress.epoch);
 
-        std::fs::create_dir_all(&checkpoints).map_err(|fault| {
+        host.disk.make_folders(&checkpoints).map_err(|fault| {
             Diagnostic::error("E0708", format!("cannot make the folder `{}`: {fault}", checkpoints.display()))
         })?;
         store.forget_after(progress.step)?;
-        tensor::file::write_atomically(&options.directory.join("config.json"), spec.config.as_bytes())?;
+        sweep(host.disk, &options.directory, &[CONFIG_FILE, METRICS_FILE, REPORT_FILE])?;
+        let config = options.directory.join(CONFIG_FILE);
+        tensor::file::write_atomically_on(host.disk, &config, spec.config.as_bytes())?;
         Ok(Run {
             context: *context,
+            host: *host,
             stepper,
             parameters,
             controls,
@@ -177,9 +199,10 @@ impl<'a> Run<'a> {
             plateau,
             directory: options.directory.clone(),
             store,
-            log: Log::open(&options.directory, progress.step)?,
+            log: Log::open(host.disk, &options.directory, progress.step)?,
             terminal: Terminal::new(options.progress),
-            data_hash,
+            described,
+            interrupted: false,
             evaluation: None,
             warnings,
             started: Instant::now(),
@@ -189,10 +212,10 @@ impl<'a> Run<'a> {
     }
 
     fn train(&mut self) -> Result<(), Diagnostic> {
-        while !self.is_over() {
+        while !self.is_over() && !self.interrupted {
             let order = data::epoch_order(&self.train, self.context.spec.seed, self.progress.epoch);
             let epoch = self.progress.epoch;
-            while self.progress.epoch == epoch && !self.is_over() {
+            while self.progress.epoch == epoch && !self.is_over() && !self.interrupted {
                 let from = self.progress.position.min(order.len());
                 let to = order.len().min(from.saturating_add(self.update_rows));
                 self.update(&order[from..to], to == order.len())?;
@@ -237,7 +260,9 @@ impl<'a> Run<'a> {
             } else {
                 false
             };
-        if improved || is_last || self.progress.stopped || spec.checkpoint.every.is_due(number, epoch_ends) {
+        self.interrupted = (self.host.stop)(number);
+        let is_end = is_last || self.progress.stopped || self.interrupted;
+        if improved || is_end || spec.checkpoint.every.is_due(number, epoch_ends) {
             self.save(improved)?;
         }
         let (total, elapsed) = (self.total_steps, self.seconds());
@@ -303,25 +328,10 @@ impl<'a> Run<'a> {
     }
 
     fn save(&mut self, is_best: bool) -> Result<(), Diagnostic> {
-        let spec = self.context.spec;
         self.progress.seconds = self.seconds();
-        let tables = &self.context.dataset.tables;
-        let description = Description {
-            format: Description::FORMAT,
-            version: spec.version.clone(),
-            model: spec.model.clone(),
-            source_hash: spec.source_hash.clone(),
-            data_hash: self.data_hash.clone(),
-            config: spec.config.clone(),
-            seed: spec.seed,
-            progress: self.progress.clone(),
-            tables: tables.iter().map(|(field, words)| (field.clone(), words.clone())).collect(),
-        };
+        let description = Description { progress: self.progress.clone(), ..self.described.clone() };
+        self.log.sync()?;
         self.store.save(&description, &self.parameters, is_best)
-    }
-
-    fn report(&mut self) -> Result<(), Diagnostic> {
-        write_report(&self.directory, &self.context.spec.model)
     }
 
     fn seconds(&self) -> f64 {
@@ -331,13 +341,15 @@ impl<'a> Run<'a> {
 
 /// Makes `report.html` of a run directory anew, from its log and configuration.
 pub fn write_report(directory: &Path, model: &str) -> Result<(), Diagnostic> {
-    let read = |name: &str| {
-        let path = directory.join(name);
-        std::fs::read_to_string(&path)
-            .map_err(|fault| Diagnostic::error("E0708", format!("cannot read `{}`: {fault}", path.display())))
-    };
-    let page = report(model, &parse_lines(&read(METRICS_FILE)?), &read("config.json")?)?;
-    tensor::file::write_atomically(&directory.join("report.html"), page.as_bytes())
+    write_report_on(&Os, directory, model)
+}
+
+fn write_report_on(disk: &dyn Disk, directory: &Path, model: &str) -> Result<(), Diagnostic> {
+    let path = directory.join(CONFIG_FILE);
+    let config = std::fs::read_to_string(&path)
+        .map_err(|fault| Diagnostic::error("E0708", format!("cannot read `{}`: {fault}", path.display())))?;
+    let page = report(model, &read_lines(&directory.join(METRICS_FILE))?, &config)?;
+    tensor::file::write_atomically_on(disk, &directory.join(REPORT_FILE), page.as_bytes())
 }
 
 fn summary(line: &Line, total_steps: u64) -> String {
@@ -365,31 +377,4 @@ fn unused(context: &Context) -> Option<Diagnostic> {
         )
     };
     (!names.is_empty()).then(note)
-}
-
-/// Whether a checkpoint continues this very run: an error where it cannot, a warning where it may.
-fn belongs(
-    context: &Context,
-    description: &Description,
-    data_hash: &str,
-) -> Result<Option<Diagnostic>, Diagnostic> {
-    let spec = context.spec;
-    let differs = |what: &str| {
-        Err(Diagnostic::error(
-            "E0709",
-            format!("the run cannot be resumed: {what} since its checkpoint was written"),
-        )
-        .help("begin a new run in another directory with `--out`"))
-    };
-    if description.model != spec.model {
-        return differs(&format!("the model changed from `{}` to `{}`", description.model, spec.model));
-    }
-    if description.data_hash != data_hash {
-        return differs("the data changed");
-    }
-    if description.seed != spec.seed {
-        return differs(&format!("the seed changed from {} to {}", description.seed, spec.seed));
-    }
-    let warning = || Diagnostic::warning("W0701", "the source changed since the checkpoint was written");
-    Ok((description.source_hash != spec.source_hash).then(warning))
 }

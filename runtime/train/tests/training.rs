@@ -244,11 +244,25 @@ fn resuming_needs_the_same_run() {
     bench.spec.seed = 3;
     let original = bench.dataset.clone();
     bench.dataset.fields["target"].as_mut_slice::<f32>().unwrap()[7] += 1.0;
-    assert_eq!(code(&bench), "E0709");
+    let fault = bench.train(&directory, true).unwrap_err();
+    assert_eq!(fault.message, "the run cannot be resumed: the data have other values than then");
+    let x = bench.dataset.field("x").unwrap().clone();
+    bench.dataset.fields["x"] = x.reshape([ROWS, 2, 1]).unwrap();
+    bench.spec.config = "{\"batch\": 16, \"epochs\": 9}".into();
+    let fault = bench.train(&directory, true).unwrap_err();
+    assert_eq!(
+        fault.message, "the run cannot be resumed: the field `x` was f32[2] and is f32[2, 1]",
+        "what differs is said"
+    );
+    assert_eq!(fault.notes, ["`batch` was 32 and is 16", "`epochs` was not set and is 9"]);
     bench.dataset = original;
+    bench.spec.config = "{\"batch\": 32, \"epochs\": 9}".into();
     bench.spec.source_hash = "other".into();
     let outcome = bench.train(&directory, true).unwrap();
-    assert_eq!(outcome.warnings.iter().map(|warning| warning.code).collect::<Vec<_>>(), ["W0701"]);
+    let warning = &outcome.warnings[0];
+    assert_eq!((outcome.warnings.len(), warning.code), (1, "W0701"));
+    assert_eq!(warning.message, "since the checkpoint was written the text of the model's file changed");
+    assert_eq!(warning.notes, ["`epochs` was not set and is 9"]);
     assert_eq!(bench.train(&folder.path().join("nothing"), true).unwrap_err().code, "E0706");
 }
 
