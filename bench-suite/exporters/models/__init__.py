@@ -9,9 +9,40 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
-from . import core, digits, fraud, linear, mlp
+from . import (
+    autoencoder,
+    core,
+    dcgan,
+    digits,
+    fraud,
+    hydranet,
+    lenet5,
+    linear,
+    minilm,
+    mlp,
+    mobilenet_v2,
+    resnet,
+    unet,
+    vae,
+    vit,
+)
 
-FILES: tuple[ModuleType, ...] = (digits, fraud, linear, mlp)
+FILES: tuple[ModuleType, ...] = (
+    autoencoder,
+    dcgan,
+    digits,
+    fraud,
+    hydranet,
+    lenet5,
+    linear,
+    minilm,
+    mlp,
+    mobilenet_v2,
+    resnet,
+    unet,
+    vae,
+    vit,
+)
 
 
 def write(folder: Path, size: str, only: str) -> int:

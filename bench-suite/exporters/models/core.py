@@ -59,7 +59,7 @@ class Network:
     schedule: Callable[[optim.Optimizer, int], optim.lr_scheduler.LRScheduler] | None = None
     # Before each forward pass, to set draws: the module, number of the step, rows of the batch.
     before: Callable[[nn.Module, int, int], None] | None = None
-    # Normal draws differ between builds: then each precision has a reference of its own, with the draws of that build.
+    # Normal draws differ between builds: then each precision has a reference of its own, with its draws.
     precisions: tuple[str, ...] = ("f64", "f32")
     # Bound on the norm of all gradients together.
     clip: float | None = None
@@ -68,6 +68,8 @@ class Network:
     settings: dict[str, str] = field(default_factory=dict)
     replace: dict[str, str] = field(default_factory=dict)
     steps: int = 50
+    # How often PyTorch's own curve in f32 is repeated from weights that differ in their last place.
+    repetitions: int = 8
     # Small enough that the definition, which is slow, is held against it as well.
     interpret: bool = True
 
@@ -117,6 +119,7 @@ def write(network: Network, folder: Path) -> None:
         "parameters": parameters(network.module),
         "loss": losses,
         "curve": curves,
+        "spread": spread(network, curves),
     }
     (folder / "reference.json").write_text(json.dumps(entry, indent=1, ensure_ascii=False) + "\n")
 
@@ -136,6 +139,24 @@ def curve(network: Network, module: nn.Module, batches: list[Tensors]) -> list[f
             schedule.step()
         losses.append(loss.item())
     return losses
+
+
+def spread(network: Network, curves: dict[str, list[float]]) -> list[float]:
+    """How far PyTorch's f32 is from its f64: the largest distance of the curve, and of its repetitions.
+
+    One run says little: where rounding moves an activation across the corner of a `relu`, the gradient jumps,
+    and whether it happens is chance.
+    """
+    exact, found = np.array(curves["f64"]), [curves["f32"]]
+    batches = [cast(batch, torch.float32) for batch in network.batches]
+    for repetition in range(network.repetitions):
+        draws = Draws(f"{network.name} repetition {repetition}")
+        module = copy.deepcopy(network.module).double()
+        with torch.no_grad():
+            for x in module.parameters():
+                x.mul_(1 + draws.uniform(-(2.0**-24), 2.0**-24, *x.shape))
+        found.append(curve(network, module.float().train(), batches))
+    return [float(np.abs(np.array(losses) - exact).max()) for losses in found]
 
 
 def train_loss(network: Network, module: nn.Module, batch: Tensors, step: int) -> Tensor:
