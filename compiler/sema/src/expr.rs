@@ -7,7 +7,10 @@ use crate::{
     value::{Closure, Configured, Instance, Layer, Value},
 };
 use base::{Diagnostic, Span, did_you_mean};
-use grammar::ast::{self, Constant, DefKind, ExprKind, StmtKind, UnaryOp};
+use grammar::{
+    MAX_NESTING,
+    ast::{self, Constant, DefKind, ExprKind, StmtKind, UnaryOp},
+};
 use graph::DType;
 use std::rc::Rc;
 
@@ -155,12 +158,16 @@ impl<'p> Checker<'p> {
         value
     }
 
-    /// A value given on the command line.
+    /// A value given on the command line: a number, `true` or `false`, a list of values in brackets, else a text.
     pub fn setting_text(&self, text: &str) -> Value<'p> {
+        let text = text.trim();
         let plain = text.replace('_', "");
         match text {
             "true" => Value::Bool(true),
             "false" => Value::Bool(false),
+            _ if let Some(items) = list_items(text) => {
+                Value::List(Rc::new(items.into_iter().map(|item| self.setting_text(item)).collect()))
+            }
             _ => match (plain.parse::<i64>(), plain.parse::<f64>()) {
                 (Ok(number), _) => Value::Int(number),
                 (_, Ok(number)) => Value::Float(number),
@@ -291,7 +298,8 @@ impl<'p> Checker<'p> {
         let value = match value {
             Value::Layer(layer) => {
                 let frame = self.frame_ref().id;
-                let instance = Rc::new(Instance { name: target.text.clone(), layer, frame });
+                let instance =
+                    Rc::new(Instance { name: target.text.clone(), layer, frame, replaced: Vec::new() });
                 self.frame().instances.insert(target.text.clone(), instance.clone());
                 Value::Instance(instance)
             }
@@ -456,6 +464,12 @@ impl<'p> Checker<'p> {
         let Some(first) = root.as_name() else {
             return self.error("E0311", span, "only an instance of a layer has fields", "not an instance");
         };
+        // A name for an instance with replaced weights means the instance.
+        let first = match self.frame_ref().lookup(first).map(|binding| &binding.value) {
+            Some(Value::Instance(instance)) => instance.name.clone(),
+            _ => first.to_string(),
+        };
+        let first = first.as_str();
         path.insert(0, first.to_string());
         let full = path.join(".");
         if let Some((id, _)) = self.frame_ref().weights.get(&full) {
@@ -491,6 +505,29 @@ impl<'p> Checker<'p> {
         }
         self.report(diagnostic)
     }
+}
+
+/// What stands between the brackets of `[a, b, [c, d]]` and its commas, where the text is of this form.
+fn list_items(text: &str) -> Option<Vec<&str>> {
+    let inner = text.strip_prefix('[')?.strip_suffix(']')?;
+    let (mut items, mut from, mut depth) = (Vec::new(), 0, 0usize);
+    for (at, symbol) in inner.char_indices() {
+        match symbol {
+            '[' if depth == MAX_NESTING => return None,
+            '[' => depth += 1,
+            ']' => depth = depth.checked_sub(1)?,
+            ',' if depth == 0 => {
+                items.push(&inner[from..at]);
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    let last = &inner[from..];
+    if !last.trim().is_empty() {
+        items.push(last);
+    }
+    (depth == 0).then_some(items)
 }
 
 fn has_float(items: &[Value<'_>]) -> bool {
