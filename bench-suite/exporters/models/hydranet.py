@@ -71,6 +71,7 @@ def hydranet(
         optimizer=lambda weights: optim.SGD(weights, 0.05, 0.9),
         replace=replace,
         steps=steps,
+        repetitions=8 if steps == 50 else 2,
     )
 
 

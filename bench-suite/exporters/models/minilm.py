@@ -100,6 +100,7 @@ def minilm(rows: int, length: int, steps: int, **sizes: int) -> Network:
         settings={name: str(size) for name, size in sizes.items()},
         replace={"warmup: 500": "warmup: 5"},
         steps=steps,
+        repetitions=8 if steps == 50 else 2,
     )
 
 

@@ -106,6 +106,7 @@ def vit(rows: int, steps: int, **sizes: int) -> Network:
             "resize(224, 224)": f"resize({sizes['side']}, {sizes['side']})",
         },
         steps=steps,
+        repetitions=8 if steps == 50 else 2,
     )
 
 
