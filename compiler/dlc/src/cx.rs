@@ -3,7 +3,7 @@
 use crate::{
     arguments::{ColorChoice, Everywhere, Precision, Style},
     bug,
-    fault::Fault,
+    fault::{Fault, INTERRUPTED},
     object_cache::ObjectCache,
     output::note,
 };
@@ -114,6 +114,7 @@ impl Cx {
                 ExitCode::from(1)
             }
             Fault::Told => ExitCode::from(1),
+            Fault::Interrupted => ExitCode::from(INTERRUPTED),
             Fault::Usage(message) => {
                 note(&format!("error: {message}\n\nFor more information, try '--help'.\n"));
                 ExitCode::from(2)

@@ -1,122 +1,18 @@
-//! From the `train` item to what the runtime takes: its specification and its data.
+//! From the `train` item to its data.
 
 use crate::{cx::Cx, fault::Fault, parameters::folder_of};
 use base::Diagnostic;
 use data::{
-    ArrayField, Columns, Csv, CsvField, Dataset, Distribution, ImageField, ImageOrigin, Images,
-    SyntheticField, Text, TextField,
+    ArrayField, Augment, Augmented, Columns, Csv, CsvField, Distribution, ImageField, ImageOrigin, Images,
+    Overlay, RowSource, SyntheticField, Text, TextField, Transform,
 };
 use driver::Session;
-use sema::{Built, Column, DrawSpec, FieldSpec, Origin, Source, TrainSpec};
-use serde_json::json;
+use sema::{Column, DrawSpec, FieldSpec, Origin, Source, TrainSpec};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
-use tensor::{DType, Fnv64, Limits, Tensor};
-use train::{CheckpointPolicy, Every, Fit, Length, Metric, Spec};
-
-pub fn no_training(model: &str) -> Diagnostic {
-    Diagnostic::error("E0823", format!("the file does not say how `{model}` is trained"))
-        .help(format!("add `train {model} {{ … }}` with at least `data` and `loss`"))
-}
-
-/// Refuses a model whose `train` item is only enough for gradients.
-pub fn needs_optimizer(built: &Built) -> Result<(), Diagnostic> {
-    if built.entries.iter().any(|(name, _)| *name == "step") {
-        return Ok(());
-    }
-    let span = built.train.as_ref().map(|train| train.span).unwrap_or_default();
-    Err(Diagnostic::error("E0415", "training needs an `optimizer`")
-        .label(span, "this block has none")
-        .help("as in `optimizer = adam(lr: 1e-3)`; for `dlc grad` the loss alone is enough"))
-}
-
-/// The run that a `train` item describes.
-pub fn spec(cx: &Cx, session: &Session, built: &Built, train: &TrainSpec) -> Result<Spec, Fault> {
-    let count = |number: i64| u64::try_from(number).unwrap_or(0);
-    let length = match (train.steps, train.epochs) {
-        (Some(steps), _) => Length::Steps(count(steps)),
-        (None, epochs) => Length::Epochs(epochs.map_or(1, count)),
-    };
-    let direction = |direction: sema::Direction| match direction {
-        sema::Direction::Lower => train::Direction::Lower,
-        sema::Direction::Higher => train::Direction::Higher,
-    };
-    let metrics: Vec<Metric> = train
-        .metrics
-        .iter()
-        .map(|metric| Metric { name: metric.name.clone(), direction: direction(metric.direction) })
-        .collect();
-    let checkpoint = &train.checkpoint;
-    let every = match checkpoint.every_steps {
-        Some(steps) => Every::Steps(count(steps)),
-        None => Every::Epoch,
-    };
-    let config = json!({
-        "model": built.name,
-        "source": session.source.name.as_ref(),
-        "batch": train.batch,
-        "accumulate": train.accumulate,
-        "ema": train.ema,
-        "epochs": train.epochs,
-        "steps": train.steps,
-        "seed": train.seed,
-        "split": train.split,
-        "metrics": metrics.iter().map(|metric| metric.name.as_str()).collect::<Vec<_>>(),
-        "set": session.options.sema.set,
-        "bind": session.options.sema.bind,
-        "precision": session.options.float.name(),
-        "style": session.options.style.name(),
-        "dlc": driver::VERSION,
-    });
-    Ok(Spec {
-        model: built.name.clone(),
-        batch: usize::try_from(train.batch).unwrap_or(0),
-        accumulate: usize::try_from(train.accumulate).unwrap_or(1),
-        length,
-        seed: count(train.seed),
-        split: train.split.clone(),
-        metrics,
-        early_stop: train
-            .early_stop
-            .as_ref()
-            .map(|stop| train::EarlyStop { on: validation(&stop.on), patience: count(stop.patience) }),
-        plateau: train.plateau.as_ref().map(|plateau| train::Plateau {
-            on: validation(&plateau.on),
-            factor: plateau.factor,
-            patience: count(plateau.patience),
-        }),
-        checkpoint: CheckpointPolicy {
-            every,
-            keep: usize::try_from(checkpoint.keep).unwrap_or(1),
-            best: checkpoint.best.as_deref().map_or("val.loss".into(), validation),
-        },
-        eval_every: train.eval_every.map_or(Every::Epoch, |steps| Every::Steps(count(steps))),
-        log_every: count(train.log_every),
-        fits: fits(&built.fits),
-        dims: cx.dims(),
-        config: format!("{config:#}\n"),
-        source_hash: format!("{:016x}", Fnv64::new().text(&session.source.text).finish()),
-        version: driver::VERSION.into(),
-    })
-}
-
-/// `loss` is short for `val.loss`.
-fn validation(on: &str) -> String {
-    if on.contains('.') { on.into() } else { format!("val.{on}") }
-}
-
-/// Layers of `standardize` in the order of the source: a later one may read what an earlier one gives.
-fn fits(names: &[String]) -> Vec<Fit> {
-    let fits = names.iter().enumerate().map(|(pass, name)| Fit {
-        name: name.clone(),
-        mean: format!("{name}.mean"),
-        std: format!("{name}.std"),
-        pass,
-    });
-    fits.collect()
-}
+use tensor::{DType, Limits, Tensor};
 
 /// Reads the data. `places` are the words of `--data`: a path for the whole source, or NAME=PATH for one field.
 pub fn read(
@@ -125,9 +21,9 @@ pub fn read(
     file: &Path,
     train: &TrainSpec,
     places: &[String],
-) -> Result<Dataset, Fault> {
+) -> Result<Box<dyn RowSource>, Fault> {
     let Some(source) = &train.source else {
-        return read_files(session, train, places);
+        return augmented(cx, train, read_files(session, train, places)?);
     };
     let mut path = source.path.as_ref().map(|path| locate(file, path));
     let mut replaced = Vec::new();
@@ -141,7 +37,7 @@ pub fn read(
         }
     }
     let limits = Limits::default();
-    let mut dataset = match (source.kind.as_str(), &path) {
+    let dataset = match (source.kind.as_str(), &path) {
         ("csv", Some(path)) => Csv::new(csv_fields(session, train, source)?).read(path)?,
         ("parquet", Some(path)) => data::read_parquet(path, &csv_fields(session, train, source)?, &limits)?,
         ("npz", Some(path)) => data::read_npz(path, &array_fields(session, train, source)?, &limits)?,
@@ -171,6 +67,7 @@ pub fn read(
             );
         }
     };
+    let mut dataset = Overlay::new(Box::new(dataset));
     for (name, file) in replaced {
         let field = field(session, train, &name)?;
         let array = ArrayField {
@@ -181,14 +78,16 @@ pub fn read(
             steps: Vec::new(),
         };
         let other = data::read_npy(&[(&file, array)], &limits)?;
-        dataset.fields.extend(other.fields);
+        for (name, array) in other.fields {
+            dataset.add(&name, array, &format!("`{}`", file.display()))?;
+        }
     }
     add_defaults(train, session, &mut dataset)?;
-    Ok(dataset)
+    augmented(cx, train, dataset.into_source())
 }
 
 /// Without a source in the model: every field from `--data`.
-fn read_files(session: &Session, train: &TrainSpec, places: &[String]) -> Result<Dataset, Fault> {
+fn read_files(session: &Session, train: &TrainSpec, places: &[String]) -> Result<Box<dyn RowSource>, Fault> {
     let limits = Limits::default();
     let arrays = |skip_defaults: bool| -> Result<Vec<ArrayField>, Fault> {
         let wanted = train.fields.iter().filter(|field| !(skip_defaults && field.default.is_some()));
@@ -204,7 +103,7 @@ fn read_files(session: &Session, train: &TrainSpec, places: &[String]) -> Result
         });
         fields.collect()
     };
-    let mut dataset = match places {
+    let dataset = match places {
         [] => {
             return Err(Diagnostic::error("E0824", "nothing says where the data are")
                 .label(train.span, "no `data` here")
@@ -242,8 +141,29 @@ fn read_files(session: &Session, train: &TrainSpec, places: &[String]) -> Result
             data::read_npy(&files, &limits)?
         }
     };
+    let mut dataset = Overlay::new(Box::new(dataset));
     add_defaults(train, session, &mut dataset)?;
-    Ok(dataset)
+    Ok(dataset.into_source())
+}
+
+/// What the model's `augment` asks for.
+fn augmented(cx: &Cx, train: &TrainSpec, source: Box<dyn RowSource>) -> Result<Box<dyn RowSource>, Fault> {
+    if train.augment.is_empty() {
+        return Ok(source);
+    }
+    let size = |length: i64| usize::try_from(length).unwrap_or(0);
+    let transform = |transform: &sema::Transform| match *transform {
+        sema::Transform::RandomCrop { height, width, padding } => {
+            Transform::RandomCrop { height: size(height), width: size(width), padding: size(padding) }
+        }
+        sema::Transform::Flip => Transform::Flip,
+    };
+    let augments = train.augment.iter().map(|augment| Augment {
+        field: augment.field.clone(),
+        transforms: augment.transforms.iter().map(transform).collect(),
+    });
+    let seed = cx.everywhere.seed.unwrap_or(u64::try_from(train.seed).unwrap_or(0));
+    Ok(Box::new(Augmented::new(source, &augments.collect::<Vec<_>>(), seed)?))
 }
 
 /// A path of the model: beside its file, else from the current folder.
@@ -398,15 +318,13 @@ fn synthetic_fields(
 }
 
 /// Fields with a default that the data leave out.
-fn add_defaults(train: &TrainSpec, session: &Session, dataset: &mut Dataset) -> Result<(), Fault> {
+fn add_defaults(train: &TrainSpec, session: &Session, dataset: &mut Overlay) -> Result<(), Fault> {
     for wanted in &train.fields {
-        let (Some(value), false) = (wanted.default, dataset.fields.contains_key(&wanted.name)) else {
+        let (Some(value), false) = (wanted.default, dataset.has(&wanted.name)) else {
             continue;
         };
         let (dtype, row_shape) = field(session, train, &wanted.name)?;
-        let mut shape = vec![dataset.rows];
-        shape.extend(row_shape.unwrap_or_default());
-        dataset.fields.insert(wanted.name.clone(), full(shape, value)?.cast(dtype)?);
+        dataset.add_constant(&wanted.name, full(row_shape.unwrap_or_default(), value)?.cast(dtype)?);
     }
     Ok(())
 }

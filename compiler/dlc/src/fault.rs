@@ -3,6 +3,9 @@
 use base::{Diagnostic, SourceMap};
 use driver::{Bug, Failure, Session};
 
+/// Exit code of a program that was asked to end, as shells know it.
+pub const INTERRUPTED: u8 = 130;
+
 pub enum Fault {
     /// The user's file or data; exit code 1. The sources are those that the spans point into.
     Diagnostics(Vec<Diagnostic>, SourceMap),
@@ -10,6 +13,8 @@ pub enum Fault {
     Told,
     /// Wrong usage; exit code 2.
     Usage(String),
+    /// Somebody asked for the end; exit code 130.
+    Interrupted,
     /// Ours; exit code 70.
     Bug(Bug),
 }

@@ -12,6 +12,7 @@ mod fault;
 mod object_cache;
 mod output;
 mod parameters;
+mod training;
 mod verbs;
 
 use arguments::{Arguments, Verb};

@@ -9,8 +9,7 @@ use std::{
     io::Read,
     path::{Path, PathBuf},
 };
-use tensor::{DType, Limits, Tensor, npy, npz, safetensors::Weights};
-use train::Parameters;
+use tensor::{DType, Limits, Tensor, npy, npz};
 
 /// Seed where neither the command line nor the model states one.
 const DEFAULT_SEED: u64 = 0;
@@ -58,7 +57,7 @@ pub fn weights(
 ) -> Result<BTreeMap<String, Tensor>, Fault> {
     if let Some(file) = file {
         // A run that keeps running averages of its weights was measured by them.
-        let all = Parameters::from_weights(Weights::read(file, &Limits::default())?);
+        let (all, _) = train::read_weights(file)?;
         return Ok(all.averaged().into_tensors());
     }
     let init = program.entry("init")?;

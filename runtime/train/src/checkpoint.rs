@@ -45,6 +45,9 @@ pub struct Description {
     pub config: String,
     /// Keys every permutation and random draw.
     pub seed: u64,
+    /// Parts of the rows; checkpoints of earlier versions do not say.
+    #[serde(default)]
+    pub split: Option<Vec<f64>>,
     pub progress: Progress,
     /// For each field of texts, the text that each number stands for.
     pub tables: BTreeMap<String, Vec<String>>,
@@ -347,6 +350,7 @@ mod tests {
             fields: BTreeMap::from([("x".into(), "f32[2]".into())]),
             config: "{\"lr\": 1e-3}".into(),
             seed: u64::MAX,
+            split: Some(vec![0.9, 0.1]),
             progress,
             tables: BTreeMap::from([("kind".into(), vec!["a".into(), "b".into()])]),
         };

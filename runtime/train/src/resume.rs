@@ -28,6 +28,7 @@ pub(crate) fn describe(context: &Context) -> Description {
         fields: fields.collect(),
         config: spec.config.clone(),
         seed: spec.seed,
+        split: Some(spec.split.clone()),
         progress: Progress::default(),
         tables: dataset.tables.iter().map(|(field, words)| (field.clone(), words.clone())).collect(),
     }

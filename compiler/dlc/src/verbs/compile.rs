@@ -15,8 +15,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
-use tensor::{Limits, file, file::write_atomically, safetensors::Weights};
-use train::Parameters;
+use tensor::{file::write_atomically, safetensors::Weights};
 
 /// Compile a model to libraries with a C header, or show any stage on the way
 #[derive(Args)]
@@ -145,10 +144,10 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let (built, warnings) = session.build(cx.model(), training).within(&session)?;
     cx.warn(&warnings, &session);
     if training && built.train.is_none() {
-        return Err(crate::dataset::no_training(&built.name).into());
+        return Err(crate::training::no_training(&built.name).into());
     }
     if arguments.with == Some(With::Train) {
-        crate::dataset::needs_optimizer(&built).within(&session)?;
+        crate::training::needs_optimizer(&built).within(&session)?;
     }
     let prefix = Session::prefix(&built);
     let wanted: &[&str] = if training { &["run", "init", "step", "eval"] } else { &["run"] };
@@ -247,10 +246,8 @@ impl Job<'_> {
 
     /// The weights and states of the model out of a file, which may be a checkpoint with much more in it.
     fn embedded(&self, path: &Path) -> Result<Vec<u8>, Fault> {
-        let limits = Limits::default();
-        let bytes = file::read(path, &limits)?;
         // A run that keeps running averages of its weights was measured by them.
-        let all = Parameters::from_weights(Weights::parse(&bytes, &path.display().to_string(), &limits)?);
+        let (all, _) = train::read_weights(path)?;
         let all = all.averaged().into_tensors();
         let mut kept = Weights::default();
         for info in self.built.weights.iter().chain(&self.built.states) {

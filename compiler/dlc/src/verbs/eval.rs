@@ -5,14 +5,14 @@ use crate::{
     cx::Cx,
     dataset,
     fault::{Fault, InSession},
-    output,
+    output, training,
 };
 use base::Diagnostic;
 use clap::Args;
 use driver::{Session, Trace};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
-use tensor::{Limits, npy, safetensors::Weights};
+use tensor::npy;
 use train::{Context, Parameters, SplitName};
 
 /// Measure trained weights on a split of the data
@@ -46,23 +46,26 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let session = cx.session(&arguments.file)?;
     let (built, warnings) = session.build(cx.model(), true).within(&session)?;
     cx.warn(&warnings, &session);
-    let Some(item) = &built.train else { return Err(dataset::no_training(&built.name).into()) };
-    let mut spec = dataset::spec(cx, &session, &built, item)?;
+    let Some(item) = &built.train else { return Err(training::no_training(&built.name).into()) };
+    let mut spec = training::spec(cx, &session, &built, item)?;
     let data = dataset::read(cx, &session, &arguments.file, item, &arguments.data)?;
-    // `--seed` would choose another split than the one that was held out.
-    spec.seed = u64::try_from(item.seed).unwrap_or(0);
     let weights = match &arguments.weights {
         Some(file) => file.clone(),
         None => best_checkpoint(&Session::prefix(&built))?,
     };
-    let parameters = Parameters::from_weights(Weights::read(&weights, &Limits::default())?);
+    let (parameters, trained) = train::read_weights(&weights)?;
+    if let Some(trained) = trained.filter(|trained| trained.model == spec.model) {
+        // What was held out is what that run held out, whatever seed and split are now.
+        spec.seed = trained.seed;
+        spec.split = trained.split.unwrap_or(spec.split);
+    }
     let wanted: &[&str] =
         if arguments.save.is_some() { &["eval", "eval_finish", "run"] } else { &["eval", "eval_finish"] };
     let entries = Session::entries(&built, wanted);
     let compiled = session.compile(&built, &entries, &cx.cache, &mut Trace::default()).within(&session)?;
     let program = compiled.load().within(&session)?;
     let pool = cx.pool()?;
-    let context = Context { program: &program, pool: &pool, dataset: &data, spec: &spec };
+    let context = Context { program: &program, pool: &pool, dataset: data.as_ref(), spec: &spec };
     let default = if spec.split.len() == 3 { SplitName::Test } else { SplitName::Validation };
     let split = arguments.split.unwrap_or(default);
     let evaluation = train::evaluate(&context, &parameters, split)?;
@@ -107,9 +110,13 @@ fn save(context: &Context, parameters: &Parameters, split: SplitName, folder: &P
         Diagnostic::error("E0826", format!("cannot make the folder `{}`: {fault}", folder.display()))
     };
     std::fs::create_dir_all(folder).map_err(cannot)?;
-    let rows = context.rows(split)?;
-    for (name, tensor) in &context.dataset.fields {
-        npy::write(&folder.join(format!("{name}.npy")), &tensor.gather_rows(&rows))?;
+    let rows = context.rows(split)?.to_vec();
+    for (index, field) in context.dataset.fields().iter().enumerate() {
+        let mut whole = Vec::new();
+        context.dataset.gather(&[index], &rows, None, &mut whole)?;
+        for tensor in whole {
+            npy::write(&folder.join(format!("{}.npy", field.name)), &tensor)?;
+        }
     }
     for (name, tensor) in train::predict(context, parameters, split)? {
         npy::write(&folder.join(format!("{name}.npy")), &tensor)?;

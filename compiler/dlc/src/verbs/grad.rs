@@ -4,7 +4,7 @@ use crate::{
     cx::Cx,
     dataset,
     fault::{Fault, InSession},
-    output, parameters,
+    output, parameters, training,
 };
 use abi::Role;
 use base::Diagnostic;
@@ -38,7 +38,7 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let session = cx.session(&arguments.file)?;
     let (built, warnings) = session.build(cx.model(), true).within(&session)?;
     cx.warn(&warnings, &session);
-    let Some(train) = &built.train else { return Err(dataset::no_training(&built.name).into()) };
+    let Some(train) = &built.train else { return Err(training::no_training(&built.name).into()) };
     let entries = Session::entries(&built, &["grad", "init"]);
     let compiled = session.compile(&built, &entries, &cx.cache, &mut Trace::default()).within(&session)?;
     let program = compiled.load().within(&session)?;
@@ -46,12 +46,13 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let entry = program.entry("grad")?;
     let mut inputs = parameters::read_inputs(&arguments.input)?;
     if inputs.is_empty() {
-        let spec = dataset::spec(cx, &session, &built, train)?;
+        let spec = training::spec(cx, &session, &built, train)?;
         let data = dataset::read(cx, &session, &arguments.file, train, &arguments.data)?;
-        let split = data::Split::new(data.rows, &spec.split, spec.seed)?;
-        let order = data::epoch_order(&split.train, spec.seed, 0);
-        let rows = &order[..order.len().min(spec.batch)];
-        inputs = data.fields.iter().map(|(name, tensor)| (name.clone(), tensor.gather_rows(rows))).collect();
+        let order = data::Split::new(data.rows(), &spec.split, spec.seed)?.train.of_epoch(spec.seed, 0);
+        let rows = order.range(0..order.len().min(spec.batch));
+        let (fields, mut batch) = (data.fields(), Vec::new());
+        data.gather(&(0..fields.len()).collect::<Vec<_>>(), &rows, Some(0), &mut batch)?;
+        inputs = fields.into_iter().map(|field| field.name).zip(batch).collect();
     } else {
         dataset::fill_defaults(train, &mut inputs)?;
     }

@@ -3,8 +3,8 @@
 use crate::{
     cx::Cx,
     dataset,
-    fault::{Fault, InSession},
-    output,
+    fault::{self, Fault, InSession},
+    output, training,
 };
 use base::{Diagnostic, Format, SourceMap};
 use clap::Args;
@@ -13,9 +13,12 @@ use std::{
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
-use tensor::{Limits, safetensors::Weights};
-use train::{Context, Evaluation, Parameters, RunOptions};
+use train::{Context, Evaluation, Host, RunOptions};
 
 /// Train a model; the run's folder gets configuration, log, checkpoints and a page with curves
 #[derive(Args)]
@@ -45,9 +48,9 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let session = cx.session(&arguments.file)?;
     let (built, warnings) = session.build(cx.model(), true).within(&session)?;
     cx.warn(&warnings, &session);
-    let Some(item) = &built.train else { return Err(dataset::no_training(&built.name).into()) };
-    dataset::needs_optimizer(&built).within(&session)?;
-    let spec = dataset::spec(cx, &session, &built, item)?;
+    let Some(item) = &built.train else { return Err(training::no_training(&built.name).into()) };
+    training::needs_optimizer(&built).within(&session)?;
+    let spec = training::spec(cx, &session, &built, item)?;
     let data = dataset::read(cx, &session, &arguments.file, item, &arguments.data)?;
     let entries = Session::entries(&built, &["init", "accumulate", "step", "eval", "eval_finish", "fit"]);
     let compiled = session.compile(&built, &entries, &cx.cache, &mut Trace::default()).within(&session)?;
@@ -61,17 +64,19 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
         clear(&directory)?;
     }
     let start = match &arguments.weights {
-        Some(file) => Some(Parameters::from_weights(Weights::read(file, &Limits::default())?)),
+        Some(file) => Some(train::read_weights(file)?.0),
         None => None,
     };
-    let context = Context { program: &program, pool: &pool, dataset: &data, spec: &spec };
+    let context = Context { program: &program, pool: &pool, dataset: data.as_ref(), spec: &spec };
     let options = RunOptions {
         directory: directory.clone(),
         resume: arguments.resume.is_some(),
         start,
         progress: !cx.everywhere.quiet,
     };
-    let outcome = train::train(&context, &options)?;
+    let interrupted = interruption()?;
+    let stop = |_| interrupted.load(Ordering::Relaxed);
+    let outcome = train::train_on(&context, &options, &Host { stop: &stop, ..Host::default() })?;
     if !cx.everywhere.quiet {
         cx.tell(&outcome.warnings, &SourceMap::new(), Format::Human);
     }
@@ -83,7 +88,28 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     if let Some(evaluation) = &outcome.evaluation {
         text += &format!("; {}", summary(evaluation));
     }
+    if outcome.interrupted {
+        let (file, folder) = (arguments.file.display(), directory.display());
+        cx.say(&format!("interrupted after {text}\ngo on with `dlc train {file} --resume {folder}`"));
+        return Err(Fault::Interrupted);
+    }
     output::print(&format!("{text}\n{}\n", directory.join("report.html").display()))
+}
+
+/// Becomes true when somebody wants the program to end (Ctrl-C, or a signal to terminate): then a checkpoint is written
+/// first. The second time the program ends at once.
+fn interruption() -> Result<Arc<AtomicBool>, Fault> {
+    let asked = Arc::new(AtomicBool::new(false));
+    let seen = asked.clone();
+    let handler = move || {
+        if seen.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(fault::INTERRUPTED));
+        }
+    };
+    ctrlc::set_handler(handler).map_err(|fault| {
+        Diagnostic::error("E0826", format!("the system does not tell of interruptions: {fault}"))
+    })?;
+    Ok(asked)
 }
 
 /// `val.loss 0.0541, val.accuracy 0.9833`
