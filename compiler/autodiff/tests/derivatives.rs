@@ -70,7 +70,7 @@ fn @cost (%0: x: float[2, 7] input, %1: k: float[3] weight, %2: at: i32[4] input
   %6: float[2, 4] = contract extents=[2, 4, 3] out=[0, 1] lhs=[#0, 2*#1 + #2] rhs=[#2] %5 %1
   %7: float[4, 2] = transpose perm=[1, 0] %6
   %8: float[2, 4] = reshape shape=[2, 4] %7
-  %9: float[2, 4] = gather axis=1 %0 %2
+  %9: float[2, 4] = gather axis=1 lanes=0 %0 %2
   %10: float[2, 8] = concat axis=1 %8 %9
   %11: float[2, 3, 4] = window axes=[1] size=[4] stride=[2] dilation=[1] %10
   %12: float[2, 3] = reduce max axes=[2] %11

@@ -104,8 +104,10 @@ attributes! {
     Fold = "fold" { axes, size, stride, dilation, extents }
     Reduce = "reduce" { combine, axes }
     Contract = "contract" { extents, out, lhs, rhs }
-    Gather = "gather" { axis }
-    ScatterAdd = "scatter_add" { axis }
+    Gather = "gather" { axis, lanes }
+    ScatterAdd = "scatter_add" { axis, lanes }
+    Argsort = "argsort" { axis, descending }
+    Cumulative = "cumulative" { axis, reverse, leading }
     Iota = "iota" { shape, axis }
     Random = "random" { distribution, dtype, shape, draw }
     StopGradient = "stop_gradient" {}
@@ -170,6 +172,15 @@ impl Attribute for usize {
     }
     fn read(cursor: &mut Cursor<'_>) -> Result<usize, ParseError> {
         cursor.integer()
+    }
+}
+
+impl Attribute for bool {
+    fn write(&self, out: &mut String) {
+        _ = write!(out, "{self}");
+    }
+    fn read(cursor: &mut Cursor<'_>) -> Result<bool, ParseError> {
+        cursor.word(|word| word.parse().ok(), "true or false")
     }
 }
 

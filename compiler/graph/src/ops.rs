@@ -106,6 +106,10 @@ ops! {
     gather::Gather = "gather",
     /// Rows added at the places an integer tensor gives.
     scatter::ScatterAdd = "scatter_add",
+    /// Where the elements along an axis stand in order.
+    argsort::Argsort = "argsort",
+    /// A linear recurrence along an axis.
+    cumulative::Cumulative = "cumulative",
     /// 0, 1, 2, … along an axis.
     iota::Iota = "iota",
     /// Counter-based random numbers.

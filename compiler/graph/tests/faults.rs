@@ -163,7 +163,7 @@ fn reductions_and_products() {
     let fault = conv("f32[n, 3, 2]", "f32[4, 3, 4]").expect_err("too large");
     assert_eq!(fault.message, "a kernel that reaches over 4 elements is not known to fit into 2");
     rejects(
-        ops::Gather { axis: 0 },
+        ops::Gather { axis: 0, lanes: 0 },
         &["f32[n, 3]", "f32[k]"],
         "E0302",
         "`gather` needs an integer index, but got f32",
@@ -215,7 +215,7 @@ fn calls_bind_dimensions() {
 /// An index out of bounds is an error of the run.
 #[test]
 fn gathers_check_bounds() {
-    let gather = Op::from(ops::Gather { axis: 0 });
+    let gather = Op::from(ops::Gather { axis: 0, lanes: 0 });
     let x = Array::from_fn(DType::F32, &[3], |index| index[0] as f64);
     for (row, fits) in [(0.0, true), (2.0, true), (3.0, false), (-1.0, false)] {
         let index = Array::scalar(DType::I32, row);

@@ -32,13 +32,15 @@ const ALL_OPERATORS: &str = r##"fn @"odd name" composite "soft\"max" (%0: x: flo
   %20: float[2*n, 10] = concat axis=0 %0 %7
   %21: float[n, 4, 3] = window axes=[1] size=[3] stride=[2] dilation=[1] %0
   %22: float[n, 10] = fold axes=[1] size=[3] stride=[2] dilation=[1] extents=[10] %21
-  %23: float[n, 2, 2] = gather axis=1 %0 %9
-  %24: float[n, 10] = scatter_add axis=1 %0 %9 %23
+  %23: float[n, 2, 2] = gather axis=1 lanes=0 %0 %9
+  %24: float[n, 10] = scatter_add axis=1 lanes=0 %0 %9 %23
   %25: i32[n, 4] = iota shape=[n, 4] axis=1
   %26: i64 = const {42}
   %27: float[n] = random normal dtype=float shape=[n] draw=3 %26 %26 %26
   %28: float[n, 10] = stop_gradient %0
   %29: float[n, 7] = contract extents=[n, 7, 3] out=[0, 1] lhs=[#0, #1 + #2 + (1)] rhs=[#0, -1*#2 + (2)] %0 %17
+  %30: i32[n, 10] = argsort axis=1 descending=true %0
+  %31: float[n, 10] = cumulative axis=0 reverse=false leading=true %7 %0
   return %22, %11
 }
 

@@ -67,6 +67,13 @@ impl DType {
     }
 }
 
+impl DType {
+    /// What many values of this type are combined in: halves in f32, so that one rounding stands at the end.
+    pub fn accumulator(self) -> DType {
+        if matches!(self, DType::F16 | DType::BF16) { DType::F32 } else { self }
+    }
+}
+
 impl std::fmt::Display for DType {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.name())

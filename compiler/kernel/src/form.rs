@@ -30,6 +30,13 @@ pub enum Form {
     /// The output starts as operand 0; then for each index of these extents (in order, one owner an output row)
     /// the element is added at the place that the operator's own data says.
     Scatter,
+    /// Each element follows from its neighbour along the axis, towards the end or, in reverse, towards the start. The
+    /// element is asked at `output index ++ [the neighbour's value]`, which is 0 at the first; both it and the answer
+    /// have the accumulator's dtype.
+    Recurrence { axis: usize, reverse: bool },
+    /// The indices, as i32, that put the elements along the axis in order: stable, NaN above all numbers. The element
+    /// is what is compared, at an index of the operand.
+    Order { axis: usize, descending: bool },
     /// Reinterprets operand 0: no work where the buffer can be shared.
     Alias,
 }

@@ -133,10 +133,7 @@ impl<'a, 'b> Composer<'a, 'b> {
 
     /// A partial result of a reduction; the last index tells which.
     pub fn slot(&mut self, slots: Store, hero: NodeId, shape: &[Dim], count: &Dim, index: &[Expr]) -> Expr {
-        let dtype = match self.analysis.dtype(hero) {
-            DType::F16 | DType::BF16 => DType::F32,
-            dtype => dtype,
-        };
+        let dtype = self.analysis.dtype(hero).accumulator();
         let extents: Vec<Dim> = shape.iter().chain([count]).cloned().collect();
         let elements = extents.iter().cloned().product();
         let buffer = self.body.buffer(slots, "slots", dtype, elements, Space::Input);

@@ -3,11 +3,15 @@
 mod contract;
 mod loops;
 mod nest;
+mod order;
+mod recurrence;
 mod scatter;
 
 pub use contract::emit_contract;
 pub use loops::{Axis, Rows, merge_axes, operations};
 pub use nest::emit_nest;
+pub use order::emit_order;
+pub use recurrence::emit_recurrence;
 pub use scatter::emit_scatter;
 
 use crate::{
@@ -25,6 +29,8 @@ pub fn emit_group(
 ) -> Result<(), Unsupported> {
     match groups.groups[index].kind {
         Kind::Scatter => emit_scatter(analysis, groups, index, draft),
+        Kind::Recurrence => emit_recurrence(analysis, groups, index, draft),
+        Kind::Order => emit_order(analysis, groups, index, draft),
         Kind::Contract { .. } if emit_contract(analysis, groups, index, draft)? => Ok(()),
         _ => emit_nest(analysis, groups, index, draft),
     }

@@ -20,6 +20,8 @@ pub enum Kind {
         extents: Vec<Dim>,
     },
     Scatter,
+    Recurrence,
+    Order,
     /// A result that is no computed value's own memory: an argument, or a value that is a result twice.
     Copy {
         result: usize,
@@ -130,6 +132,8 @@ impl Grouping<'_, '_> {
             Some(Form::Reduce { extents, .. }) => (Kind::Reduce { extents: extents.clone() }, true),
             Some(Form::Contract { extents }) => (Kind::Contract { extents: extents.clone() }, true),
             Some(Form::Scatter) => (Kind::Scatter, true),
+            Some(Form::Recurrence { .. }) => (Kind::Recurrence, true),
+            Some(Form::Order { .. }) => (Kind::Order, true),
             _ => (Kind::Map, false),
         };
         let (heroes, members) = if hero { (vec![id], vec![]) } else { (vec![], vec![id]) };

@@ -237,6 +237,7 @@ impl<'a> Analysis<'a> {
                 .zip(&fold.stride)
                 .map(|(size, stride)| (size + stride - 1) / stride)
                 .product::<i64>() as f64,
+            Op::ScatterAdd(_) if position > 0 && self.forms[user.index()] == Some(Form::Map) => ratio(),
             Op::ScatterAdd(_) if position == 1 => DYNAMIC_FACTOR,
             _ => 1.0,
         }
@@ -263,7 +264,7 @@ pub fn operation_cost(op: &Op) -> f64 {
             _ => 1.0,
         },
         Op::Random(_) => 80.0,
-        Op::Gather(_) => 4.0,
+        Op::Gather(_) | Op::ScatterAdd(_) => 4.0,
         Op::Pad(_) | Op::Concat(_) => 3.0,
         Op::Select(_) | Op::Cast(_) => 1.0,
         _ => 0.0,

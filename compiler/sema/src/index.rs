@@ -127,7 +127,7 @@ impl<'p> Checker<'p> {
                 Axis::Gather(index, place) => {
                     let rank = self.ty(*index).rank();
                     id = self.add_at(
-                        ops::Gather { axis: position }.into(),
+                        ops::Gather { axis: position, lanes: 0 }.into(),
                         &[id, *index],
                         span,
                         &[span, *place],

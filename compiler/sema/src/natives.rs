@@ -4,6 +4,7 @@
 
 mod creation;
 mod elementwise;
+mod picking;
 mod reduction;
 mod spatial;
 mod structure;
@@ -85,7 +86,12 @@ const NAMES: &[&str] = &[
     "bernoulli", // picking
     "gather",
     "take",
-    "scatter_add", // layers and gradients
+    "take_along",
+    "scatter_add",
+    "write",
+    "argsort",
+    "cumsum",
+    "cumprod", // layers and gradients
     "chain",
     "grad",
     "global_norm",
@@ -114,12 +120,6 @@ const LATER: &[&str] = &[
     "jacobian",
     "hessian",
     "custom_grad",
-    "sort",
-    "argsort",
-    "top_k",
-    "cumsum",
-    "cumprod",
-    "write",
     "einsum",
     "attention",
     "inverse",
@@ -236,7 +236,11 @@ impl<'p> Checker<'p> {
             "iota" => self.iota(args),
             "uniform" | "normal" | "bernoulli" => self.draw(name, args),
             "gather" | "take" => self.gather(name, args),
+            "take_along" => self.take_along(args),
             "scatter_add" => self.scatter_add(args),
+            "write" => self.write(args),
+            "argsort" => self.argsort(args),
+            "cumsum" | "cumprod" => self.cumulated(name, args),
             "chain" => Some(self.chain(args)),
             "global_norm" | "by_value" => self.clip(name, args),
             "_plateau" => self.plateau_scale(args),

@@ -1,26 +1,28 @@
 //! Rows picked along an axis by an integer tensor: that axis is replaced by the shape of the index.
+//! `y[l…, b…, i…, a…] = x[l…, b…, index[l…, i…], a…]`, where the leading axes `l…` are shared by tensor and index.
 //! Operands: the tensor, the index. An index out of bounds ends the run with a status.
 
-use super::batching::{stretched, with_leading};
+use super::ScatterAdd;
+use super::batching::stretched;
 use super::evaluation::{NOT_FLOAT, each, map_form};
-use super::operands::{axis_in_range, needs, take};
+use super::operands::{axis_in_range, disagreement, equal, needs, take};
 use super::sampling::{floats, integers, smooth};
-use super::{ScatterAdd, Size};
-use crate::{Array, Builder, DType, ElementCx, EvalError, Fault, Grad, NodeId, Operator, Sample, Type};
-use kernel::{Binary, Expr, Form};
+use crate::{Array, Builder, ElementCx, EvalError, Fault, Grad, NodeId, Operator, Sample, Type};
+use kernel::{Expr, Form};
 use shape::{Dim, Facts, Shape};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Gather {
     pub axis: usize,
+    /// How many leading axes tensor and index share; at most `axis`.
+    pub lanes: usize,
 }
 
 impl Operator for Gather {
-    fn infer(&self, _: &Facts, inputs: &[&Type]) -> Result<Vec<Type>, Box<Fault>> {
+    fn infer(&self, facts: &Facts, inputs: &[&Type]) -> Result<Vec<Type>, Box<Fault>> {
         let [x, index] = take("gather", inputs)?;
-        axis_in_range("gather", self.axis, 0, x)?;
-        needs("gather", "an integer index", 1, index, index.dtype.is_int())?;
-        Ok(vec![Type::new(x.dtype, gathered(&x.shape, self.axis, &index.shape))])
+        self.picking().check("gather", facts, x, index)?;
+        Ok(vec![Type::new(x.dtype, self.picking().picked(&x.shape, &index.shape))])
     }
 
     fn vjp(&self, b: &mut Builder<'_>, inputs: &[NodeId], _: NodeId, dout: NodeId) -> Vec<Grad> {
@@ -28,7 +30,8 @@ impl Operator for Gather {
             return vec![Grad::None(NOT_FLOAT); 2];
         }
         let zeros = b.zeros_like(inputs[0]);
-        let dx = b.add(ScatterAdd { axis: self.axis }.into(), &[zeros, inputs[1], dout]);
+        let scatter = ScatterAdd { axis: self.axis, lanes: self.lanes };
+        let dx = b.add(scatter.into(), &[zeros, inputs[1], dout]);
         vec![Grad::Value(dx), Grad::None("an index has no derivative")]
     }
 
@@ -50,22 +53,25 @@ impl Operator for Gather {
         size: &Dim,
     ) -> Result<NodeId, Box<Fault>> {
         let (x, index) = (inputs[0], inputs[1]);
-        match (batched[0], batched[1]) {
-            (true, false) => b.try_add(Gather { axis: self.axis + 1 }.into(), &[x, index]),
-            (false, false) => {
-                let rows = b.try_add(self.clone().into(), &[x, index])?;
-                Ok(stretched(b, rows, false, size))
+        if batched[1] && batched[0] {
+            return b.try_add(self.with_lane().into(), &[x, index]);
+        }
+        // What only one operand has goes behind the lanes that both share.
+        let at = self.lanes;
+        match batched[0] {
+            true => {
+                let x = b.move_axis(x, 0, at);
+                let rows = b.try_add(Gather { axis: self.axis + 1, lanes: at }.into(), &[x, index])?;
+                Ok(b.move_axis(rows, at, 0))
             }
-            (false, true) => {
+            false if batched[1] => {
+                let index = b.move_axis(index, 0, at);
                 let rows = b.try_add(self.clone().into(), &[x, index])?;
                 Ok(b.move_axis(rows, self.axis, 0))
             }
-            // Lanes and rows become one axis.
-            (true, true) => {
-                let (flat, rows) = lanes_and_rows(b, x, self.axis, size);
-                let index = row_of_lane(b, index, size, &rows);
-                let picked = b.try_add(Gather { axis: 0 }.into(), &[flat, index])?;
-                Ok(rows_to_axis(b, picked, b.ty(index).rank() - 1, self.axis))
+            false => {
+                let rows = b.try_add(self.clone().into(), &[x, index])?;
+                Ok(stretched(b, rows, false, size))
             }
         }
     }
@@ -78,18 +84,15 @@ impl Operator for Gather {
     ) -> Result<Array, EvalError> {
         let [x, index] = [inputs[0], inputs[1]];
         let rows = x.shape()[self.axis];
-        let rank = index.shape().len();
         let mut outside = None;
         let result = each(output, |place| {
-            let row = index.at(&place[self.axis..self.axis + rank]);
+            let (at, source) = self.picking().split(place, index.shape().len());
+            let row = index.at(&at);
             if row < 0.0 || row >= rows as f64 {
                 outside.get_or_insert(row);
                 return f64::NAN;
             }
-            let mut source = place[..self.axis].to_vec();
-            source.push(row as usize);
-            source.extend(&place[self.axis + rank..]);
-            x.at(&source)
+            x.at(&source(row as usize))
         })?;
         outside.map_or(Ok(result), |row| Err(out_of_bounds(row, rows)))
     }
@@ -99,34 +102,34 @@ impl Operator for Gather {
     }
 
     fn element(&self, cx: &mut ElementCx<'_>, index: &[Expr]) -> Expr {
-        let rank = cx.inputs[1].rank();
-        let row = read_index(cx, &index[self.axis..self.axis + rank]);
-        let mut source = index[..self.axis].to_vec();
-        source.push(row);
-        source.extend_from_slice(&index[self.axis + rank..]);
+        let source = self.picking().place(cx, index);
         cx.reader.read(0, &source)
     }
 
     fn samples() -> Vec<Sample> {
-        let gather = |shape: &[usize], axis: usize, index: &[usize]| {
-            let rows = shape[axis] as u64;
-            smooth(Gather { axis }, vec![floats(shape, 1), integers(index, 2, rows)], 0.0)
-        };
-        vec![
-            gather(&[5], 0, &[]),
-            gather(&[5], 0, &[7]),
-            gather(&[5, 3], 0, &[4]),
-            gather(&[5, 3], 1, &[2, 2]),
-            gather(&[2, 7, 3], 1, &[4]),
-            gather(&[17, 33], 0, &[2, 3]),
-            gather(&[5, 3], 0, &[0]),
-        ]
+        picking_samples()
+            .into_iter()
+            .map(|(shape, Picking { axis, lanes }, index)| {
+                let rows = shape[axis] as u64;
+                smooth(Gather { axis, lanes }, vec![floats(&shape, 1), integers(&index, 2, rows)], 0.0)
+            })
+            .collect()
     }
 }
 
-/// The shape with an axis replaced by the shape of the index.
-pub(super) fn gathered(shape: &Shape, axis: usize, index: &Shape) -> Shape {
-    shape[..axis].iter().chain(index.iter()).chain(&shape[axis + 1..]).cloned().collect()
+impl Gather {
+    /// The operator on operands that both have a further leading axis.
+    fn with_lane(&self) -> Gather {
+        Gather { axis: self.axis + 1, lanes: self.lanes + 1 }
+    }
+
+    pub(super) fn picking(&self) -> Picking {
+        Picking { axis: self.axis, lanes: self.lanes }
+    }
+
+    pub fn bound(&self, inputs: &[&Type]) -> Bound {
+        self.picking().bound(inputs)
+    }
 }
 
 /// What the values of an index operand must keep to; compiled code checks it.
@@ -138,7 +141,60 @@ pub struct Bound {
     pub extent: Dim,
 }
 
-impl Gather {
+/// How an index names places along an axis of a tensor; operand 0 is the tensor, operand 1 the index.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Picking {
+    pub axis: usize,
+    pub lanes: usize,
+}
+
+impl Picking {
+    pub fn check(&self, name: &str, facts: &Facts, x: &Type, index: &Type) -> Result<(), Box<Fault>> {
+        axis_in_range(name, self.axis, 0, x)?;
+        needs(name, "an integer index", 1, index, index.dtype.is_int())?;
+        if self.lanes > self.axis || self.lanes > index.rank() {
+            let message = format!(
+                "`{name}` along axis {} cannot share {} leading axes with an index of rank {}",
+                self.axis,
+                self.lanes,
+                index.rank()
+            );
+            let fault = Fault::axes(message).label(0, format!("this is {x}"));
+            return Err(fault.label(1, format!("this is {index}")).into());
+        }
+        for (axis, (m, n)) in x.shape.iter().zip(index.shape.iter()).enumerate().take(self.lanes) {
+            if !equal(facts, m, n) {
+                let why = disagreement(facts, m, n);
+                return Err(Fault::shapes(format!("`{name}` needs an index with axis {axis} of {m}: sizes {why}"))
+                    .label(0, format!("axis {axis} of {x} is {m}"))
+                    .label(1, format!("axis {axis} of {index} is {n}"))
+                    .dims([m, n])
+                    .into());
+            }
+        }
+        Ok(())
+    }
+
+    /// The shape with the axis replaced by the index's own axes.
+    pub fn picked(&self, shape: &Shape, index: &Shape) -> Shape {
+        let (before, after) = (&shape[..self.axis], &shape[self.axis + 1..]);
+        before.iter().chain(&index[self.lanes..]).chain(after).cloned().collect()
+    }
+
+    /// From a place among what is picked to its place in the index, and, given the row, to the one in the tensor.
+    pub fn split<T: Clone>(&self, place: &[T], index_rank: usize) -> (Vec<T>, impl Fn(T) -> Vec<T> + use<T>) {
+        let own = self.axis..self.axis + index_rank - self.lanes;
+        let at = place[..self.lanes].iter().chain(&place[own.clone()]).cloned().collect();
+        let (before, after) = (place[..self.axis].to_vec(), place[own.end..].to_vec());
+        (at, move |row| before.iter().cloned().chain([row]).chain(after.iter().cloned()).collect())
+    }
+
+    /// The place in the tensor of what stands at `index` among what is picked.
+    pub fn place(&self, cx: &mut ElementCx<'_>, index: &[Expr]) -> Vec<Expr> {
+        let (at, source) = self.split(index, cx.inputs[1].rank());
+        source(read_index(cx, &at))
+    }
+
     pub fn bound(&self, inputs: &[&Type]) -> Bound {
         Bound { operand: 1, extent: inputs[0].shape[self.axis].clone() }
     }
@@ -154,49 +210,25 @@ pub(super) fn out_of_bounds(row: f64, rows: usize) -> EvalError {
     EvalError(format!("index {row} is out of bounds: there are {rows} rows"))
 }
 
-/// A batched tensor with lanes and the axis as one axis in front, and the extent of that axis.
-pub(super) fn lanes_and_rows(b: &mut Builder<'_>, x: NodeId, axis: usize, size: &Dim) -> (NodeId, Dim) {
-    let moved = b.move_axis(x, axis + 1, 1);
-    let shape = b.ty(moved).shape.clone();
-    let flat = with_leading(&(size * &shape[1]), &shape[2..]);
-    (b.reshape(moved, &flat), shape[1].clone())
-}
-
-/// The index in the merged axis. One that is out of bounds in its lane is so there too.
-pub(super) fn row_of_lane(b: &mut Builder<'_>, index: NodeId, size: &Dim, rows: &Dim) -> NodeId {
-    let index = b.cast(index, DType::I64);
-    let shape = b.ty(index).shape.clone();
-    let rows = b.add(Size { dim: rows.clone(), dtype: DType::I64 }.into(), &[]);
-    let rows = b.broadcast(rows, &shape);
-    let lane = b.iota(DType::I64, &Shape(vec![size.clone()]), 0);
-    let others: Vec<usize> = (1..shape.rank()).collect();
-    let lane = b.spread(lane, &others, &shape);
-    let start = b.binary(Binary::Mul, lane, rows);
-    let row = b.binary(Binary::Add, start, index);
-    let zero = b.zeros_like(index);
-    let low = b.binary(Binary::Ge, index, zero);
-    let high = b.binary(Binary::Lt, index, rows);
-    let inside = b.binary(Binary::And, low, high);
-    let nowhere = b.full_like(index, -1.0);
-    b.select(inside, row, nowhere)
-}
-
-/// From `[lane, index…, before…, after…]` to `[lane, before…, index…, after…]`.
-pub(super) fn rows_to_axis(b: &mut Builder<'_>, x: NodeId, index_rank: usize, axis: usize) -> NodeId {
-    let rank = b.ty(x).rank();
-    let index = 1..1 + index_rank;
-    let before = index.end..index.end + axis;
-    let perm: Vec<usize> =
-        std::iter::once(0).chain(before.clone()).chain(index).chain(before.end..rank).collect();
-    b.transpose(x, &perm)
-}
-
-/// From `[lane, before…, index…, after…]` to `[lane, index…, before…, after…]`.
-pub(super) fn axis_to_rows(b: &mut Builder<'_>, x: NodeId, index_rank: usize, axis: usize) -> NodeId {
-    let rank = b.ty(x).rank();
-    let before = 1..1 + axis;
-    let index = before.end..before.end + index_rank;
-    let perm: Vec<usize> =
-        std::iter::once(0).chain(index.clone()).chain(before).chain(index.end..rank).collect();
-    b.transpose(x, &perm)
+/// Shapes of tensors, how they are picked from, and shapes of indices: scalars, rows, lanes, nothing.
+pub(super) fn picking_samples() -> Vec<(Vec<usize>, Picking, Vec<usize>)> {
+    let sample = |shape: &[usize], axis, lanes, index: &[usize]| {
+        (shape.to_vec(), Picking { axis, lanes }, index.to_vec())
+    };
+    vec![
+        sample(&[5], 0, 0, &[]),
+        sample(&[5], 0, 0, &[7]),
+        sample(&[5, 3], 0, 0, &[4]),
+        sample(&[5, 3], 1, 0, &[2, 2]),
+        sample(&[2, 7, 3], 1, 0, &[4]),
+        sample(&[17, 33], 0, 0, &[2, 3]),
+        sample(&[5, 3], 0, 0, &[0]),
+        sample(&[7, 5], 1, 1, &[7]),
+        sample(&[7, 5], 1, 1, &[7, 1]),
+        sample(&[7, 5], 1, 1, &[7, 3]),
+        sample(&[2, 3, 5, 4], 2, 2, &[2, 3]),
+        sample(&[2, 3, 5, 4], 2, 1, &[2, 6]),
+        sample(&[3, 19, 33], 1, 1, &[3, 11]),
+        sample(&[0, 5], 1, 1, &[0, 2]),
+    ]
 }

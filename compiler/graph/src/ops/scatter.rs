@@ -1,30 +1,29 @@
 //! The adjoint of gather: updates are added along an axis at the places of an integer tensor.
-//! Operands: base, index, updates (base's shape with the axis replaced by the shape of the index).
+//! Operands: base, index, updates (base's shape with the axis replaced by the index's own axes).
 
 use super::batching::stretched;
 use super::evaluation::{NOT_FLOAT, each, indices};
-use super::gather::{
-    Bound, Gather, axis_to_rows, gathered, lanes_and_rows, out_of_bounds, read_index, row_of_lane,
-};
-use super::operands::{axis_in_range, equal, needs, same_dtype, take};
+use super::gather::{Bound, Gather, Picking, out_of_bounds, picking_samples, read_index};
+use super::operands::{equal, needs, same_dtype, take};
 use super::sampling::{floats, integers, smooth};
 use crate::{Array, Builder, ElementCx, EvalError, Fault, Grad, NodeId, Operator, Sample, Type};
-use kernel::{Expr, Form};
-use shape::{Dim, Facts, Shape};
+use kernel::{Binary, Expr, Form};
+use shape::{Dim, Facts};
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct ScatterAdd {
     pub axis: usize,
+    /// How many leading axes base and index share; at most `axis`.
+    pub lanes: usize,
 }
 
 impl Operator for ScatterAdd {
     fn infer(&self, facts: &Facts, inputs: &[&Type]) -> Result<Vec<Type>, Box<Fault>> {
         let [base, index, updates] = take("scatter_add", inputs)?;
-        axis_in_range("scatter_add", self.axis, 0, base)?;
+        self.picking().check("scatter_add", facts, base, index)?;
         needs("scatter_add", "numbers", 0, base, base.dtype.is_float() || base.dtype.is_int())?;
-        needs("scatter_add", "an integer index", 1, index, index.dtype.is_int())?;
         same_dtype("scatter_add", (0, base), (2, updates))?;
-        let wanted = Type::new(base.dtype, gathered(&base.shape, self.axis, &index.shape));
+        let wanted = Type::new(base.dtype, self.picking().picked(&base.shape, &index.shape));
         let fits = wanted.rank() == updates.rank()
             && wanted.shape.iter().zip(updates.shape.iter()).all(|(a, b)| equal(facts, a, b));
         if !fits {
@@ -43,7 +42,8 @@ impl Operator for ScatterAdd {
         if !b.dtype(dout).is_float() {
             return vec![Grad::None(NOT_FLOAT); 3];
         }
-        let dupdates = b.add(Gather { axis: self.axis }.into(), &[dout, inputs[1]]);
+        let gather = Gather { axis: self.axis, lanes: self.lanes };
+        let dupdates = b.add(gather.into(), &[dout, inputs[1]]);
         vec![Grad::Value(dout), Grad::None("an index has no derivative"), Grad::Value(dupdates)]
     }
 
@@ -71,21 +71,15 @@ impl Operator for ScatterAdd {
     ) -> Result<NodeId, Box<Fault>> {
         let base = stretched(b, inputs[0], batched[0], size);
         let updates = stretched(b, inputs[2], batched[2], size);
-        if !batched[1] {
-            return b.try_add(ScatterAdd { axis: self.axis + 1 }.into(), &[base, inputs[1], updates]);
+        if batched[1] {
+            let scatter = ScatterAdd { axis: self.axis + 1, lanes: self.lanes + 1 };
+            return b.try_add(scatter.into(), &[base, inputs[1], updates]);
         }
-        // Lanes and rows become one axis.
-        let shape = b.ty(base).shape.clone();
-        let (flat, rows) = lanes_and_rows(b, base, self.axis, size);
-        let index_rank = b.ty(inputs[1]).rank() - 1;
-        let index = row_of_lane(b, inputs[1], size, &rows);
-        let front = axis_to_rows(b, updates, index_rank, self.axis);
-        let sums = b.try_add(ScatterAdd { axis: 0 }.into(), &[flat, index, front])?;
-        let mut split: Vec<Dim> = vec![size.clone(), rows];
-        split.extend(b.ty(sums).shape[1..].iter().cloned());
-        let sums = b.reshape(sums, &Shape(split));
-        let sums = b.move_axis(sums, 1, self.axis + 1);
-        Ok(b.reshape(sums, &shape))
+        // What the index does not have goes behind the lanes that it shares.
+        let (base, updates) = (b.move_axis(base, 0, self.lanes), b.move_axis(updates, 0, self.lanes));
+        let scatter = ScatterAdd { axis: self.axis + 1, lanes: self.lanes };
+        let sums = b.try_add(scatter.into(), &[base, inputs[1], updates])?;
+        Ok(b.move_axis(sums, self.lanes, 0))
     }
 
     fn eval(
@@ -96,62 +90,71 @@ impl Operator for ScatterAdd {
     ) -> Result<Array, EvalError> {
         let [base, index, updates] = [inputs[0], inputs[1], inputs[2]];
         let rows = base.shape()[self.axis];
-        let rank = index.shape().len();
         let mut sums = each(output, |place| base.at(place))?;
         for place in indices(updates.shape()) {
-            let row = index.at(&place[self.axis..self.axis + rank]);
+            let (at, target) = self.picking().split(&place, index.shape().len());
+            let row = index.at(&at);
             if row < 0.0 || row >= rows as f64 {
                 return Err(out_of_bounds(row, rows));
             }
-            let mut target = place[..self.axis].to_vec();
-            target.push(row as usize);
-            target.extend(&place[self.axis + rank..]);
-            sums.values[target.as_slice()] += updates.at(&place);
+            sums.values[target(row as usize).as_slice()] += updates.at(&place);
         }
         Ok(sums)
     }
 
-    fn form(&self, _: &[&Type], _: &Type) -> Option<Form> {
-        Some(Form::Scatter)
+    fn form(&self, inputs: &[&Type], _: &Type) -> Option<Form> {
+        Some(if self.adds_one(inputs[1]) { Form::Map } else { Form::Scatter })
     }
 
-    /// The update at an index of the updates; [`ScatterAdd::place`] says where it is added.
+    /// The update at an index of the updates; [`ScatterAdd::place`] says where it is added. Where each lane has one,
+    /// the sum at an index of the result.
     fn element(&self, cx: &mut ElementCx<'_>, index: &[Expr]) -> Expr {
-        cx.reader.read(2, index)
+        if !self.adds_one(cx.inputs[1]) {
+            return cx.reader.read(2, index);
+        }
+        let own = cx.inputs[1].rank() - self.lanes;
+        let zeros = vec![Expr::int(0); own];
+        let at = [&index[..self.lanes], &zeros].concat();
+        let row = read_index(cx, &at);
+        let hit = Expr::binary(Binary::Eq, index[self.axis].clone(), row);
+        let from = [&index[..self.axis], &zeros, &index[self.axis + 1..]].concat();
+        let (base, update) = (cx.reader.read(0, index), cx.reader.read(2, &from));
+        let base = cx.reader.bind(base);
+        Expr::select(hit, Expr::binary(Binary::Add, base.clone(), update), base)
     }
 
     fn samples() -> Vec<Sample> {
-        let scatter = |shape: &[usize], axis: usize, index: &[usize]| {
-            let rows = shape[axis] as u64;
-            let updates: Vec<usize> =
-                shape[..axis].iter().chain(index).chain(&shape[axis + 1..]).copied().collect();
-            let operands = vec![floats(shape, 1), integers(index, 2, rows), floats(&updates, 3)];
-            smooth(ScatterAdd { axis }, operands, 1e-6)
-        };
-        vec![
-            scatter(&[5], 0, &[]),
-            scatter(&[5], 0, &[7]),
-            scatter(&[5, 3], 0, &[4]),
-            scatter(&[5, 3], 1, &[2, 2]),
-            scatter(&[2, 7, 3], 1, &[4]),
-            scatter(&[17, 33], 0, &[2, 3]),
-            scatter(&[5, 3], 0, &[0]),
-        ]
+        picking_samples()
+            .into_iter()
+            .map(|(shape, picking, index)| {
+                let Picking { axis, lanes } = picking;
+                let rows = shape[axis] as u64;
+                let own = &index[lanes..];
+                let updates: Vec<usize> =
+                    shape[..axis].iter().chain(own).chain(&shape[axis + 1..]).copied().collect();
+                let operands = vec![floats(&shape, 1), integers(&index, 2, rows), floats(&updates, 3)];
+                smooth(ScatterAdd { axis, lanes }, operands, 1e-6)
+            })
+            .collect()
     }
 }
 
 impl ScatterAdd {
+    pub(super) fn picking(&self) -> Picking {
+        Picking { axis: self.axis, lanes: self.lanes }
+    }
+
     pub fn bound(&self, inputs: &[&Type]) -> Bound {
-        Bound { operand: 1, extent: inputs[0].shape[self.axis].clone() }
+        self.picking().bound(inputs)
+    }
+
+    /// The index has one place a lane: then every sum is a base and at most one update, and needs no loop.
+    fn adds_one(&self, index: &Type) -> bool {
+        index.shape[self.lanes..].iter().all(|extent| extent.is_const(1))
     }
 
     /// The output index to which the update at `index` is added.
     pub fn place(&self, cx: &mut ElementCx<'_>, index: &[Expr]) -> Vec<Expr> {
-        let rank = cx.inputs[1].rank();
-        let row = read_index(cx, &index[self.axis..self.axis + rank]);
-        let mut place = index[..self.axis].to_vec();
-        place.push(row);
-        place.extend_from_slice(&index[self.axis + rank..]);
-        place
+        self.picking().place(cx, index)
     }
 }

@@ -2,13 +2,13 @@
 
 use crate::functions::{assert_same, evaluate, type_of};
 use crate::scalar::{Loads, eval};
-use graph::{Array, ElementCx, Op};
+use graph::{Array, ElementCx, Op, Sample, Type, ops::Argsort};
 use kernel::{Combine, DType, Expr, Form, VarId};
 use shape::Dim;
 
 #[test]
 fn element_functions_are_the_definition() {
-    let mut forms = [0; 5];
+    let mut forms = [0; 7];
     for (name, samples) in Op::all_samples() {
         for sample in samples {
             let types: Vec<_> = sample.inputs.iter().map(type_of).collect();
@@ -24,7 +24,13 @@ fn element_functions_are_the_definition() {
             };
             let shape = expected.shape().to_vec();
             let (reduced, outer) = match &form {
-                Form::Map | Form::Alias => (Vec::new(), shape.clone()),
+                Form::Map | Form::Alias | Form::Order { .. } => (Vec::new(), shape.clone()),
+                Form::Recurrence { axis, reverse } => {
+                    forms[5] += 1;
+                    let walked = recurrence(&sample, &types, &output, (*axis, *reverse));
+                    assert_same(&walked, &expected, 1e-12, &format!("{:?} of {types:?}", sample.op));
+                    continue;
+                }
                 Form::Reduce { extents: dims, .. } | Form::Contract { extents: dims } => {
                     (extents(dims), shape.clone())
                 }
@@ -62,6 +68,12 @@ fn element_functions_are_the_definition() {
                             + 0.0
                     })
                 }
+                Form::Recurrence { .. } => unreachable!("walked above"),
+                Form::Order { axis, descending } => {
+                    forms[6] += 1;
+                    let keys = Array::from_fn(sample.inputs[0].dtype, &shape, |index| at(&element, index));
+                    evaluate(&Op::from(Argsort { axis: *axis, descending: *descending }), &[keys])
+                }
                 Form::Scatter => {
                     forms[4] += 1;
                     let Op::ScatterAdd(scatter) = &sample.op else { panic!("only scatter_add scatters") };
@@ -80,6 +92,35 @@ fn element_functions_are_the_definition() {
         }
     }
     assert!(forms.iter().all(|count| *count > 0), "{forms:?}");
+}
+
+/// Element by element along the axis, each asked with the value of the one before.
+fn recurrence(sample: &Sample, types: &[&Type], output: &Type, (axis, reverse): (usize, bool)) -> Array {
+    let shape: Vec<usize> =
+        output.shape.iter().map(|dim| dim.as_const().expect("constant") as usize).collect();
+    let mut result = Array::from_fn(output.dtype, &shape, |_| 0.0);
+    let mut all: Vec<Vec<usize>> = indices(&shape).collect();
+    if reverse {
+        all.reverse();
+    }
+    for index in all {
+        let mut before = index.clone();
+        let first = if reverse { shape[axis] - 1 } else { 0 };
+        let value = if index[axis] == first {
+            0.0
+        } else {
+            before[axis] = if reverse { index[axis] + 1 } else { index[axis] - 1 };
+            result.at(&before)
+        };
+        let mut asked: Vec<Expr> = index.iter().map(|i| Expr::int(*i as i64)).collect();
+        asked.push(Expr::number(output.dtype.concrete(DType::F32), value));
+        let shapes = types.iter().map(|ty| ty.shape.0.clone()).collect();
+        let mut reader = Loads { inputs: &sample.inputs, shapes };
+        let mut cx = ElementCx { reader: &mut reader, inputs: types, output, float: DType::F32 };
+        let element = sample.op.element(&mut cx, &asked);
+        result.values[index.as_slice()] = eval(&element, &[], &sample.inputs).number();
+    }
+    result
 }
 
 fn indices(shape: &[usize]) -> impl Iterator<Item = Vec<usize>> + use<> {

@@ -76,6 +76,7 @@ pub fn eval(expr: &Expr, vars: &[i64], inputs: &[Array]) -> Value {
         }
         Expr::Unary(op, x) => unary(*op, go(x)),
         Expr::Binary(op, a, b) => binary(*op, go(a), go(b)),
+        Expr::Fma(a, b, c) => Value::Float(go(a).number() * go(b).number() + go(c).number()),
         Expr::Select(condition, yes, no) => match go(condition) {
             Value::Bool(true) => go(yes),
             Value::Bool(false) => go(no),

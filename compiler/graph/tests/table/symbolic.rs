@@ -143,12 +143,12 @@ fn movement() {
         let rows = b.iota(DType::I32, &shape("n"), 0);
         let two = b.full_like(rows, 2.0);
         let rows = b.binary(kernel::Binary::Div, rows, two);
-        b.add(ops::Gather { axis: 0 }.into(), &[x[0], rows])
+        b.add(ops::Gather { axis: 0, lanes: 0 }.into(), &[x[0], rows])
     });
     check(&none, &["n m", "m n"], &dims, |b, x| {
         let rows = b.iota(DType::I32, &shape("m"), 0);
         let updates = b.transpose(x[1], &[1, 0]);
-        b.add(ops::ScatterAdd { axis: 1 }.into(), &[x[0], rows, updates])
+        b.add(ops::ScatterAdd { axis: 1, lanes: 0 }.into(), &[x[0], rows, updates])
     });
     let mut facts = Facts::default();
     facts.assume_ge(Dim::symbol("n"), Dim::from(1i64));

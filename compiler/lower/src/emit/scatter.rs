@@ -37,7 +37,7 @@ pub fn emit_scatter(
     let before = axes(&mut c, "i", &shape[..scatter.axis]);
     let along = axes(&mut c, "j", &shape[scatter.axis..=scatter.axis]);
     let mut after = axes(&mut c, "v", &shape[scatter.axis + 1..]);
-    let listed = axes(&mut c, "u", &analysis.ty(places).shape);
+    let listed = axes(&mut c, "u", &analysis.ty(places).shape[scatter.lanes..]);
     let vars = |axes: &[Axis]| axes.iter().map(|axis| Expr::Var(axis.var)).collect::<Vec<_>>();
     let at = |parts: &[&[Axis]]| parts.iter().flat_map(|axes| vars(axes)).collect::<Vec<_>>();
 
@@ -48,7 +48,7 @@ pub fn emit_scatter(
 
     // The row is bound outside of the loops over what follows the axis.
     let (row_lets, row) = c.scope(|c| {
-        let place = c.value(places, &vars(&listed), None);
+        let place = c.value(places, &at(&[&before[..scatter.lanes], &listed]), None);
         let ty = c.body.kernel.ty(&place).dtype;
         let place = if ty == DType::I64 { place } else { Expr::cast(DType::I64, place) };
         c.bind(place)

@@ -66,7 +66,7 @@ fn an_embedding_learns() {
     let mut net = Net::new();
     let ids = net.input(DType::I32, shape(&[&batch(), &Dim::from(3i64)]));
     let table = net.weight(fixed(&[5, 19]));
-    let rows = net.b().add(Op::from(ops::Gather { axis: 0 }), &[table, ids]);
+    let rows = net.b().add(Op::from(ops::Gather { axis: 0, lanes: 0 }), &[table, ids]);
     let p = net.softmax(rows);
     let loss = net.mean_square(p);
     net.train(loss);
@@ -106,7 +106,7 @@ fn an_index_out_of_bounds_ends_the_run() {
     let mut net = Net::new();
     let ids = net.input(DType::I32, fixed(&[4]));
     let table = net.input(DType::Float, fixed(&[3, 2]));
-    let rows = net.b().add(Op::from(ops::Gather { axis: 0 }), &[table, ids]);
+    let rows = net.b().add(Op::from(ops::Gather { axis: 0, lanes: 0 }), &[table, ids]);
     net.result("rows", Role::Output, rows);
     let (module, entry) = net.finish();
     let lowered = lower::link(vec![lowered(&module, entry, F64)]);

@@ -66,7 +66,7 @@ fn step(b: &mut Builder<'_>, dice: &mut Dice, x: NodeId, values: &[NodeId]) -> N
     let same: Vec<NodeId> = values.iter().copied().filter(|other| b.ty(*other).shape == full).collect();
     let other = same[dice.roll(same.len())];
     let try_op = |b: &mut Builder<'_>, op: Op, operands: &[NodeId]| b.try_add(op, operands).unwrap_or(x);
-    match dice.roll(14) {
+    match dice.roll(16) {
         0 => b.unary([Unary::Tanh, Unary::Neg, Unary::Abs, Unary::Sin][dice.roll(4)], x),
         1 | 2 => b.binary([Binary::Add, Binary::Mul, Binary::Sub, Binary::Max][dice.roll(4)], x, other),
         3 => {
@@ -116,12 +116,24 @@ fn step(b: &mut Builder<'_>, dice: &mut Dice, x: NodeId, values: &[NodeId]) -> N
                 bits: vec![0f64.to_bits(), 0f64.to_bits()],
             };
             let places = b.add(Op::from(places), &[]);
-            b.add(Op::from(ops::Gather { axis }), &[x, places])
+            b.add(Op::from(ops::Gather { axis, lanes: 0 }), &[x, places])
         }
         13 => {
             let mut wider = vec![Dim::from(2i64)];
             wider.extend(full.iter().cloned());
             b.broadcast(x, &Shape(wider))
+        }
+        14 if rank > 0 => {
+            let (reverse, leading) = (dice.roll(2) == 1, dice.roll(2) == 1);
+            let factors = b.binary_with(Binary::Mul, other, 0.2);
+            b.add(Op::from(ops::Cumulative { axis, reverse, leading }), &[factors, x])
+        }
+        15 if rank > 0 => {
+            let order = b.add(Op::from(ops::Argsort { axis, descending: dice.roll(2) == 1 }), &[x]);
+            let last = rank - 1;
+            let (moved, order) = (b.move_axis(x, axis, last), b.move_axis(order, axis, last));
+            let sorted = b.add(Op::from(ops::Gather { axis: last, lanes: last }), &[moved, order]);
+            b.move_axis(sorted, last, axis)
         }
         _ => b.binary_with(Binary::Mul, x, 0.7),
     }

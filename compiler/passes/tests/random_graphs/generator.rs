@@ -285,11 +285,11 @@ fn step(b: &mut Builder<'_>, random: &mut Random, moves: bool) -> Option<NodeId>
             let at = NodeId::new(4);
             let at = if b.function.params.len() > 4 { at } else { b.scalar(DType::I32, 0.0) };
             if random.chance(50) || rank == 0 {
-                (ops::Gather { axis: axis(random, rank) }.into(), vec![x, at])
+                (ops::Gather { axis: axis(random, rank), lanes: 0 }.into(), vec![x, at])
             } else {
                 let axis = axis(random, rank);
-                let picked = b.try_add(ops::Gather { axis }.into(), &[x, at]).ok()?;
-                (ops::ScatterAdd { axis }.into(), vec![x, at, picked])
+                let picked = b.try_add(ops::Gather { axis, lanes: 0 }.into(), &[x, at]).ok()?;
+                (ops::ScatterAdd { axis, lanes: 0 }.into(), vec![x, at, picked])
             }
         }
         21 => match random.below(3) {
@@ -306,7 +306,15 @@ fn step(b: &mut Builder<'_>, random: &mut Random, moves: bool) -> Option<NodeId>
                 (random.into(), vec![seed, seed, seed])
             }
         },
-        22 => (ops::StopGradient.into(), vec![x]),
+        22 => match random.below(3) {
+            0 => (ops::StopGradient.into(), vec![x]),
+            1 => {
+                let (reverse, leading) = (random.chance(50), random.chance(50));
+                let cumulative = ops::Cumulative { axis: axis(random, rank), reverse, leading };
+                (cumulative.into(), vec![x, another(b, random, x)])
+            }
+            _ => (ops::Argsort { axis: axis(random, rank), descending: random.chance(50) }.into(), vec![x]),
+        },
         _ => {
             let callee = FuncId::new(random.below(2));
             let callee_results = b.module.functions.get(callee)?.results.len();

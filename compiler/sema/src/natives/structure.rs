@@ -316,42 +316,4 @@ impl<'p> Checker<'p> {
             }
         })
     }
-
-    pub(super) fn gather(&mut self, name: &str, args: &mut Args<'p>) -> Option<Value<'p>> {
-        let (id, span) = self.tensor_arg(args, "x")?;
-        let (index, index_span) = self.tensor_arg(args, "index")?;
-        let axis = match if name == "gather" { args.take("axis") } else { None } {
-            None => 0,
-            Some(arg) => {
-                let axis = self.int_arg(&arg, "axis")?;
-                self.axis_of(axis, self.ty(id).rank(), arg.span)?
-            }
-        };
-        Some(Self::tensor_or_error(self.add_at(
-            ops::Gather { axis }.into(),
-            &[id, index],
-            args.span,
-            &[span, index_span],
-        )))
-    }
-
-    pub(super) fn scatter_add(&mut self, args: &mut Args<'p>) -> Option<Value<'p>> {
-        let (id, span) = self.tensor_arg(args, "x")?;
-        let (index, index_span) = self.tensor_arg(args, "index")?;
-        let (update, update_span) = self.tensor_arg(args, "update")?;
-        let axis = match args.take("axis") {
-            None => 0,
-            Some(arg) => {
-                let axis = self.int_arg(&arg, "axis")?;
-                self.axis_of(axis, self.ty(id).rank(), arg.span)?
-            }
-        };
-        let places = [span, index_span, update_span];
-        Some(Self::tensor_or_error(self.add_at(
-            ops::ScatterAdd { axis }.into(),
-            &[id, index, update],
-            args.span,
-            &places,
-        )))
-    }
 }

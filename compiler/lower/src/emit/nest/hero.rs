@@ -24,11 +24,7 @@ impl Hero {
     pub fn new(composer: &mut Composer<'_, '_>, node: NodeId, combine: Combine, value: &Expr) -> Hero {
         let result_dtype = composer.analysis.dtype(node);
         let kernel = &mut composer.body.kernel;
-        // Halves are summed in f32: one rounding at the end instead of one a term.
-        let dtype = match kernel.ty(value).dtype {
-            DType::F16 | DType::BF16 => DType::F32,
-            dtype => dtype,
-        };
+        let dtype = kernel.ty(value).dtype.accumulator();
         let position = matches!(combine, Combine::ArgMax | Combine::ArgMin)
             .then(|| kernel.var("place", Ty::scalar(result_dtype)));
         let accumulator = kernel.var("acc", Ty::scalar(dtype));
