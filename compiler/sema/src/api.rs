@@ -73,6 +73,8 @@ pub struct TrainSpec {
     pub batch: i64,
     /// Batches of one update.
     pub accumulate: i64,
+    /// What is done with pictures in training, field by field.
+    pub augment: Vec<Augment>,
     /// Decay of the running average of weights, between 0 and 1.
     pub ema: Option<f64>,
     pub plateau: Option<Plateau>,
@@ -142,6 +144,22 @@ pub struct Source {
     pub rows: Option<i64>,
     pub fields: Vec<FieldSource>,
     pub span: Span,
+}
+
+/// What is done with the rows of one field, in this order.
+#[derive(Clone, Debug)]
+pub struct Augment {
+    pub field: String,
+    pub transforms: Vec<Transform>,
+    pub span: Span,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Transform {
+    /// A part of this size from anywhere, around which lie `padding` zeros on every side.
+    RandomCrop { height: i64, width: i64, padding: i64 },
+    /// Left and right exchanged, every other time.
+    Flip,
 }
 
 /// What feeds one field.

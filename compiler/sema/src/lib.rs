@@ -6,6 +6,7 @@
 
 mod api;
 mod arith;
+mod augment;
 mod call;
 mod checker;
 mod entry;
@@ -25,8 +26,8 @@ mod types;
 mod value;
 
 pub use api::{
-    Assert, Built, Checkpoint, Column, Direction, DrawSpec, EarlyStop, FieldSource, FieldSpec, LayerInfo,
-    Metric, Origin, Plateau, Source, Step, TestCase, TrainSpec, WeightInfo,
+    Assert, Augment, Built, Checkpoint, Column, Direction, DrawSpec, EarlyStop, FieldSource, FieldSpec,
+    LayerInfo, Metric, Origin, Plateau, Source, Step, TestCase, TrainSpec, Transform, WeightInfo,
 };
 pub use checker::Options;
 pub use entry::{build, check};

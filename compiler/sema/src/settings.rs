@@ -23,11 +23,12 @@ const KEYS: &[&str] = &[
     "checkpoint",
     "early_stop",
     "accumulate",
+    "augment",
     "ema",
     "eval_every",
     "log_every",
 ];
-const LATER: &[&str] = &["precision", "augment"];
+const LATER: &[&str] = &["precision"];
 
 /// Metrics of which less is better; of all others more is.
 const LOWER: &[&str] = &[
@@ -70,6 +71,7 @@ impl<'p> Checker<'p> {
             steps: None,
             batch: 32,
             accumulate: 1,
+            augment: Vec::new(),
             ema: None,
             plateau: None,
             seed: 0,
@@ -151,6 +153,7 @@ impl<'p> Checker<'p> {
             ("early_stop", SettingValue::Record(rows, span)) => {
                 spec.early_stop = self.early_stop(rows, *span)
             }
+            ("augment", SettingValue::Record(rows, _)) => spec.augment = self.augment(rows),
             ("checkpoint", SettingValue::Record(rows, _)) => self.checkpoint(rows, &mut spec.checkpoint),
             (key, _) if LATER.contains(&key) => {
                 self.unsupported(setting.key.span, &format!("`{key}` in a train block"));

@@ -2,7 +2,7 @@
 //! here; nothing is opened.
 
 use crate::{
-    api::{Column, DrawSpec, FieldSource, FieldSpec, Origin, Source, Step},
+    api::{Column, DrawSpec, FieldSource, FieldSpec, Origin, Source, Step, TrainSpec},
     checker::Checker,
     value::Value,
 };
@@ -72,8 +72,9 @@ impl<'p> Checker<'p> {
     }
 
     /// The types that training gave to the fields, against what the source can give.
-    pub(crate) fn check_source(&mut self, source: Option<&Source>, fields: &[FieldSpec]) {
-        let Some(source) = source else { return };
+    pub(crate) fn check_source(&mut self, spec: &TrainSpec) {
+        self.check_augment(spec);
+        let (Some(source), fields) = (&spec.source, &spec.fields) else { return };
         let length = source.fields.iter().find_map(|field| window(&field.origin)).unwrap_or(0);
         for described in &source.fields {
             let Some(FieldSpec { ty, .. }) = fields.iter().find(|field| field.name == described.field) else {
@@ -83,11 +84,11 @@ impl<'p> Checker<'p> {
                 Origin::Window(_) | Origin::Next => {
                     (vec![length], true, format!("integers of the shape [batch, {length}]"))
                 }
-                Origin::Picture { height, width, .. } => (
-                    vec![3, height, width],
-                    false,
-                    format!("floats of the shape [batch, 3, {height}, {width}]"),
-                ),
+                Origin::Picture { height, width, .. } => {
+                    let (height, width) = spec.cropped(&described.field).unwrap_or((height, width));
+                    let gives = format!("floats of the shape [batch, 3, {height}, {width}]");
+                    (vec![3, height, width], false, gives)
+                }
                 Origin::Folder => (Vec::new(), true, "integers of the shape [batch]".into()),
                 _ => continue,
             };
@@ -254,7 +255,7 @@ impl<'p> Checker<'p> {
         None
     }
 
-    fn side(&mut self, expr: &'p Expr, what: &str) -> Option<i64> {
+    pub(crate) fn side(&mut self, expr: &'p Expr, what: &str) -> Option<i64> {
         let length = self.whole(expr, what, 1)?;
         if length > MOST {
             self.error(

@@ -68,7 +68,7 @@ impl<'p> Checker<'p> {
         }
         let (eval, finish, fields, batch) = self.build_eval(def, train, &spec, &exprs, loss)?;
         spec.fields = fields;
-        self.check_source(spec.source.as_ref(), &spec.fields);
+        self.check_source(&spec);
         spec.batch_symbol = batch;
         entries.extend(step.map(|step| ("step", step)));
         entries.extend([("eval", eval), ("eval_finish", finish)]);

@@ -2,7 +2,7 @@
 
 use base::Diagnostic;
 use indexmap::IndexMap;
-use tensor::{Fnv64, Tensor};
+use tensor::{DType, Fnv64, Tensor};
 
 #[derive(Clone, PartialEq, Debug)]
 pub struct Dataset {
@@ -43,23 +43,64 @@ impl Dataset {
         self.fields.get(name)
     }
 
-    /// FNV-1a-64 over names, dtypes, shapes, elements and tables: what a checkpoint remembers of its data.
+    /// FNV-1a-64 over the fields: what a checkpoint remembers of its data. Fields of words count by their words, so that
+    /// a reader who meets them one after the other finds the same.
     pub fn content_hash(&self) -> u64 {
-        let mut hash = Fnv64::new().number(self.fields.len() as u64);
+        let mut content = ContentHash::new();
         for (name, tensor) in &self.fields {
-            hash = hash.text(name).text(tensor.dtype().name()).number(tensor.rank() as u64);
-            hash = tensor.shape().iter().fold(hash, |hash, dim| hash.number(*dim as u64));
-            hash = if cfg!(target_endian = "big") {
-                hash.bytes(&tensor.to_little_endian())
-            } else {
-                hash.bytes(tensor.bytes())
+            let elements = match self.tables.get(name) {
+                None => array_hash(tensor),
+                Some(table) => {
+                    let ids = tensor.to_i64_vec();
+                    let word = |id: i64| usize::try_from(id).ok().and_then(|id| table.get(id));
+                    ids.iter()
+                        .filter_map(|id| word(*id))
+                        .fold(Fnv64::new(), |hash, word| hash.text(word))
+                        .finish()
+                }
             };
+            content.field(name, tensor.dtype(), self.rows, &tensor.shape()[1..], elements);
         }
-        for (name, table) in &self.tables {
-            hash = hash.text(name).number(table.len() as u64);
-            hash = table.iter().fold(hash, |hash, word| hash.text(word));
-        }
-        hash.finish()
+        self.tables.iter().for_each(|(name, table)| content.table(name, table));
+        content.finish()
+    }
+}
+
+/// The hash of a data set from those of its fields' elements.
+pub(crate) struct ContentHash(Fnv64);
+
+impl ContentHash {
+    pub fn new() -> ContentHash {
+        ContentHash(Fnv64::new())
+    }
+
+    pub fn field(&mut self, name: &str, dtype: DType, rows: usize, row_shape: &[usize], elements: u64) {
+        let hash = self.0.text(name).text(dtype.name()).number(rows as u64).number(row_shape.len() as u64);
+        self.0 = row_shape.iter().fold(hash, |hash, dim| hash.number(*dim as u64)).number(elements);
+    }
+
+    /// After all fields.
+    pub fn table(&mut self, name: &str, table: &[String]) {
+        let hash = self.0.text(name).number(table.len() as u64);
+        self.0 = table.iter().fold(hash, |hash, word| hash.text(word));
+    }
+
+    pub fn finish(self) -> u64 {
+        self.0.finish()
+    }
+}
+
+/// Over the elements, whatever the machine's byte order.
+pub(crate) fn array_hash(tensor: &Tensor) -> u64 {
+    hash_elements(Fnv64::new(), tensor).finish()
+}
+
+/// Goes on with the elements of a further array.
+pub(crate) fn hash_elements(hash: Fnv64, tensor: &Tensor) -> Fnv64 {
+    if cfg!(target_endian = "big") {
+        hash.bytes(&tensor.to_little_endian())
+    } else {
+        hash.bytes(tensor.bytes())
     }
 }
 

@@ -1,7 +1,8 @@
 //! Which rows train, which validate, which test.
 
+use crate::{Order, Rows};
 use base::Diagnostic;
-use tensor::philox::permutation;
+use std::sync::Arc;
 
 /// Nine tenths train, one validates.
 pub const DEFAULT_FRACTIONS: [f64; 2] = [0.9, 0.1];
@@ -9,10 +10,10 @@ pub const DEFAULT_FRACTIONS: [f64; 2] = [0.9, 0.1];
 /// Row numbers of the parts, in the order of the one permutation keyed by (seed, "split").
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Split {
-    pub train: Vec<usize>,
-    pub validation: Vec<usize>,
+    pub train: Rows,
+    pub validation: Rows,
     /// Empty where only two parts are asked for.
-    pub test: Vec<usize>,
+    pub test: Rows,
 }
 
 impl Split {
@@ -41,10 +42,10 @@ impl Split {
         if train == 0 {
             return Err(wrong(format!("of {rows} rows, the split {} leaves none to train on", shown())));
         }
-        let order = permutation(seed, "split", 0, rows);
-        let (before_test, test) = order.split_at(validation.max(train));
-        let (train, validation) = before_test.split_at(train);
-        Ok(Split { train: train.to_vec(), validation: validation.to_vec(), test: test.to_vec() })
+        let order = Arc::new(Order::new(seed, "split", 0, rows));
+        let part = |places| Rows::of(Arc::clone(&order), places);
+        let validation = validation.max(train);
+        Ok(Split { train: part(0..train), validation: part(train..validation), test: part(validation..rows) })
     }
 }
 
@@ -72,7 +73,7 @@ mod tests {
         ] {
             let split = Split::new(rows, fractions, 7).unwrap();
             assert_eq!([split.train.len(), split.validation.len(), split.test.len()], sizes, "{fractions:?}");
-            let mut all = [split.train, split.validation, split.test].concat();
+            let mut all = [split.train, split.validation, split.test].map(|part| part.to_vec()).concat();
             all.sort_unstable();
             assert_eq!(all, (0..rows).collect::<Vec<_>>());
         }

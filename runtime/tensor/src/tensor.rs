@@ -212,23 +212,34 @@ impl Tensor {
     /// # Panics
     /// Where a number is no row, and where the result is larger than memory.
     pub fn gather_rows(&self, indices: &[usize]) -> Tensor {
+        let mut gathered = Tensor::zeros(self.dtype, self.shape_of_rows(indices.len()))
+            .expect("rows of an array in memory fit in memory");
+        self.gather_rows_into(indices, &mut gathered);
+        gathered
+    }
+
+    /// As [`Tensor::gather_rows`], into an array of that shape, whose memory is used again.
+    ///
+    /// # Panics
+    /// Where a number is no row, and where `gathered` has another dtype or shape.
+    pub fn gather_rows_into(&self, indices: &[usize], gathered: &mut Tensor) {
         assert!(indices.iter().all(|index| *index < self.row_count()), "a row outside of the array");
-        let mut shape = self.shape.clone();
-        if let Some(rows) = shape.first_mut() {
-            *rows = indices.len();
-        } else {
-            shape = vec![0];
-        }
+        assert!(
+            gathered.dtype == self.dtype && gathered.shape == self.shape_of_rows(indices.len()),
+            "rows gathered into an array of another form"
+        );
         let row_bytes = self.bytes().len() / self.row_count().max(1);
-        let mut gathered =
-            Tensor::zeros(self.dtype, shape).expect("rows of an array in memory fit in memory");
         if row_bytes > 0 {
             let targets = gathered.buffer.bytes_mut().chunks_exact_mut(row_bytes);
             for (target, index) in targets.zip(indices) {
                 target.copy_from_slice(&self.bytes()[index * row_bytes..(index + 1) * row_bytes]);
             }
         }
-        gathered
+    }
+
+    /// The shape of so many rows of this array.
+    fn shape_of_rows(&self, rows: usize) -> Vec<usize> {
+        std::iter::once(rows).chain(self.shape.iter().skip(1).copied()).collect()
     }
 
     pub(crate) fn view<T: Plain>(&self) -> &[T] {

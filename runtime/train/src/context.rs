@@ -2,14 +2,14 @@
 
 use crate::Spec;
 use base::Diagnostic;
-use data::{Dataset, Split};
+use data::{RowSource, Rows, Split};
 use exec::{Pool, Program};
 
 #[derive(Clone, Copy)]
 pub struct Context<'a> {
     pub program: &'a Program,
     pub pool: &'a Pool,
-    pub dataset: &'a Dataset,
+    pub dataset: &'a dyn RowSource,
     pub spec: &'a Spec,
 }
 
@@ -42,7 +42,7 @@ impl SplitName {
 
 impl Context<'_> {
     /// The rows of a split in its own order; that it has none is an error.
-    pub fn rows(&self, split: SplitName) -> Result<Vec<usize>, Diagnostic> {
+    pub fn rows(&self, split: SplitName) -> Result<Rows, Diagnostic> {
         let parts = self.split()?;
         let rows = match split {
             SplitName::Train => parts.train,
@@ -59,7 +59,7 @@ impl Context<'_> {
     }
 
     pub(crate) fn split(&self) -> Result<Split, Diagnostic> {
-        Split::new(self.dataset.rows, &self.spec.split, self.spec.seed)
+        Split::new(self.dataset.rows(), &self.spec.split, self.spec.seed)
     }
 
     /// Rows of a full update, at least one.

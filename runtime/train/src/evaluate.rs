@@ -7,6 +7,7 @@ use crate::{
 };
 use abi::Role;
 use base::Diagnostic;
+use data::{Loader, Rows, in_order};
 use exec::{Arena, Entry};
 use std::collections::BTreeMap;
 use tensor::{DType, Tensor};
@@ -57,17 +58,20 @@ pub(crate) fn measure(
     parameters: &Parameters,
     controls: &Controls,
     split: SplitName,
-    rows: &[usize],
+    rows: &Rows,
 ) -> Result<Evaluation, Diagnostic> {
     let (batch, dims) = (context.batch()?, &context.spec.dims);
     let entry = context.program.entry("eval")?;
-    let feed = Feed::new(entry, context.dataset, parameters, controls)?;
+    let mut fields = Vec::new();
+    let feed = Feed::new(entry, context.dataset, &mut fields, parameters, controls)?;
     let mut accumulators = Accumulators::default();
-    for rows in rows.chunks(batch) {
-        let fields = feed.gather(context.dataset, rows);
-        let results = entry.call(arena, context.pool, &feed.args(&fields, parameters, controls), dims)?;
-        accumulators.add(entry, results)?;
-    }
+    Loader::new(context.dataset, fields).load(in_order(rows, batch), |batches| {
+        while let Some(batch) = batches.next()? {
+            let args = feed.args(&batch.fields, parameters, controls);
+            accumulators.add(entry, entry.call(arena, context.pool, &args, dims)?)?;
+        }
+        Ok(())
+    })?;
     let accumulated = accumulators.finish()?;
     let finish = context.program.entry("eval_finish")?;
     let args: Vec<Tensor> = finish

@@ -3,7 +3,7 @@
 use crate::Parameters;
 use abi::Role;
 use base::{Diagnostic, did_you_mean};
-use data::Dataset;
+use data::{FieldInfo, RowSource};
 use exec::Entry;
 use tensor::{DType, Element, Tensor};
 
@@ -15,11 +15,10 @@ pub(crate) struct Controls {
 /// Sources for all arguments of one entry.
 pub(crate) struct Feed {
     sources: Vec<Source>,
-    /// Fields of the data, in the order of `Source::Field`.
-    fields: Vec<String>,
 }
 
 enum Source {
+    /// By its place in the batch.
     Field(usize),
     Parameter(usize),
     Control(usize),
@@ -75,44 +74,51 @@ impl Controls {
 }
 
 impl Feed {
-    /// For measuring: reads the running averages of weights where the run keeps them.
+    /// For measuring: reads the running averages of weights where the run keeps them. `batch` collects the fields that a
+    /// batch has to have, by their numbers in the data; several feeds may share it.
     pub fn new(
         entry: &Entry,
-        dataset: &Dataset,
+        dataset: &dyn RowSource,
+        batch: &mut Vec<usize>,
         parameters: &Parameters,
         controls: &Controls,
     ) -> Result<Feed, Diagnostic> {
         let find = |role, name: &str| parameters.require_measured(role, name);
-        Feed::find(entry, dataset, controls, &[], find)
+        Feed::find(entry, dataset, batch, controls, &[], find)
     }
 
     /// For an update: reads the weights themselves, and sums of gradients by these names.
     pub fn training(
         entry: &Entry,
-        dataset: &Dataset,
+        dataset: &dyn RowSource,
+        batch: &mut Vec<usize>,
         parameters: &Parameters,
         controls: &Controls,
         gradients: &[String],
     ) -> Result<Feed, Diagnostic> {
-        Feed::find(entry, dataset, controls, gradients, |role, name| parameters.require(role, name))
+        Feed::find(entry, dataset, batch, controls, gradients, |role, name| parameters.require(role, name))
     }
 
     fn find(
         entry: &Entry,
-        dataset: &Dataset,
+        dataset: &dyn RowSource,
+        batch: &mut Vec<usize>,
         controls: &Controls,
         gradients: &[String],
         parameter: impl Fn(Role, &str) -> Result<usize, Diagnostic>,
     ) -> Result<Feed, Diagnostic> {
-        let mut feed = Feed { sources: Vec::new(), fields: Vec::new() };
+        let mut feed = Feed { sources: Vec::new() };
+        let fields = dataset.fields();
         for arg in &entry.info().args {
             let source = match arg.role {
                 Role::Input => {
-                    if dataset.field(&arg.name).is_none() {
-                        return Err(missing_field(&arg.name, dataset));
-                    }
-                    feed.fields.push(arg.name.clone());
-                    Source::Field(feed.fields.len() - 1)
+                    let field = fields.iter().position(|field| field.name == arg.name);
+                    let field = field.ok_or_else(|| missing_field(&arg.name, &fields))?;
+                    let place = batch.iter().position(|known| *known == field);
+                    Source::Field(place.unwrap_or_else(|| {
+                        batch.push(field);
+                        batch.len() - 1
+                    }))
                 }
                 Role::Weight | Role::State | Role::Optimizer => {
                     Source::Parameter(parameter(arg.role, &arg.name)?)
@@ -133,16 +139,7 @@ impl Feed {
         Ok(feed)
     }
 
-    /// The rows of the fields that the entry reads.
-    pub fn gather(&self, dataset: &Dataset, rows: &[usize]) -> Vec<Tensor> {
-        self.fields
-            .iter()
-            .filter_map(|name| dataset.field(name))
-            .map(|field| field.gather_rows(rows))
-            .collect()
-    }
-
-    /// The arguments in the entry's order; `batch` comes from [`Feed::gather`].
+    /// The arguments in the entry's order; `batch` has the fields that were collected when feeds were made.
     pub fn args<'t>(
         &self,
         batch: &'t [Tensor],
@@ -219,8 +216,8 @@ pub(crate) fn concatenate(name: &str, parts: &[Tensor]) -> Result<Tensor, Diagno
     Ok(whole)
 }
 
-fn missing_field(name: &str, dataset: &Dataset) -> Diagnostic {
-    let names = || dataset.fields.keys().map(String::as_str);
+fn missing_field(name: &str, fields: &[FieldInfo]) -> Diagnostic {
+    let names = || fields.iter().map(|field| field.name.as_str());
     let near = did_you_mean(name, names()).map(|near| format!("did you mean `{near}`?"));
     Diagnostic::error("E0811", format!("the data have no field `{name}`"))
         .note(format!("they have: {}", names().collect::<Vec<_>>().join(", ")))

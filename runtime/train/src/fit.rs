@@ -6,6 +6,7 @@ use crate::{
 };
 use abi::Role;
 use base::Diagnostic;
+use data::{Loader, Rows, in_order};
 use exec::{Arena, Entry};
 use tensor::Tensor;
 
@@ -26,13 +27,13 @@ pub(crate) fn fit(
     arena: &mut Arena,
     parameters: &mut Parameters,
     controls: &Controls,
-    rows: &[usize],
+    rows: &Rows,
 ) -> Result<(), Diagnostic> {
     let passes = context.spec.fits.iter().map(|fit| fit.pass).max().map_or(0, |last| last + 1);
     for pass in 0..passes {
         let fits: Vec<&Fit> = context.spec.fits.iter().filter(|fit| fit.pass == pass).collect();
-        let first = &rows[..rows.len().min(context.batch()?)];
-        for (fit, moments) in fits.iter().zip(sweep(context, arena, parameters, controls, first, &fits)?) {
+        let first = rows.first(context.batch()?);
+        for (fit, moments) in fits.iter().zip(sweep(context, arena, parameters, controls, &first, &fits)?) {
             write_mean(parameters, fit, &moments)?;
         }
         for (fit, moments) in fits.iter().zip(sweep(context, arena, parameters, controls, rows, &fits)?) {
@@ -48,24 +49,28 @@ fn sweep(
     arena: &mut Arena,
     parameters: &Parameters,
     controls: &Controls,
-    rows: &[usize],
+    rows: &Rows,
     fits: &[&Fit],
 ) -> Result<Vec<Moments>, Diagnostic> {
     let entry = context.program.entry("fit")?;
-    let feed = Feed::new(entry, context.dataset, parameters, controls)?;
+    let mut fields = Vec::new();
+    let feed = Feed::new(entry, context.dataset, &mut fields, parameters, controls)?;
     let mut all: Vec<Option<Moments>> = fits.iter().map(|_| None).collect();
-    for rows in rows.chunks(context.batch()?) {
-        let fields = feed.gather(context.dataset, rows);
-        let args = feed.args(&fields, parameters, controls);
-        let results = entry.call(arena, context.pool, &args, &context.spec.dims)?;
-        for (fit, sum) in fits.iter().zip(&mut all) {
-            let batch = Moments::of(entry, fit, &results)?;
-            match sum {
-                Some(sum) => sum.add(&batch),
-                None => *sum = Some(batch),
+    let plan = in_order(rows, context.batch()?);
+    Loader::new(context.dataset, fields).load(plan, |batches| {
+        while let Some(batch) = batches.next()? {
+            let args = feed.args(&batch.fields, parameters, controls);
+            let results = entry.call(arena, context.pool, &args, &context.spec.dims)?;
+            for (fit, sum) in fits.iter().zip(&mut all) {
+                let batch = Moments::of(entry, fit, &results)?;
+                match sum {
+                    Some(sum) => sum.add(&batch),
+                    None => *sum = Some(batch),
+                }
             }
         }
-    }
+        Ok(())
+    })?;
     let nothing = || Diagnostic::error("E0633", "there are no rows to fit `standardize` on");
     all.into_iter().map(|moments| moments.ok_or_else(nothing)).collect()
 }

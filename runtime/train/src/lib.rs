@@ -1,6 +1,6 @@
 //! Stage: runtime, the outermost: trains, measures and predicts with compiled code.
 //! Input: a [`exec::Program`] with the entries `init`, `step`, `eval`, `eval_finish`, `run` and `fit`, a
-//! [`data::Dataset`], and a [`Spec`].
+//! [`data::RowSource`], and a [`Spec`].
 //! Output: a run directory (config, log, checkpoints, report), [`Evaluation`]s, predictions.
 //! Invariants: arguments and results are matched by role and name; equal inputs give equal bits, whether or not a run
 //! was interrupted and resumed; files appear whole or not at all.
@@ -26,6 +26,7 @@ mod fit;
 mod host;
 mod log;
 mod parameters;
+mod plan;
 mod predict;
 mod report;
 mod resume;

@@ -6,6 +6,7 @@ use crate::{
 };
 use abi::Role;
 use base::Diagnostic;
+use data::{Loader, in_order};
 use exec::Arena;
 use tensor::Tensor;
 
@@ -18,7 +19,8 @@ pub fn predict(
     let rows = context.rows(split)?;
     let controls = Controls::new(context.spec.seed, 0)?;
     let entry = context.program.entry("run")?;
-    let feed = Feed::new(entry, context.dataset, parameters, &controls)?;
+    let mut fields = Vec::new();
+    let feed = Feed::new(entry, context.dataset, &mut fields, parameters, &controls)?;
     let mut arena = Arena::new();
     let mut outputs: Vec<(usize, Vec<Tensor>)> = Vec::new();
     for (index, info) in entry.info().results.iter().enumerate() {
@@ -26,23 +28,26 @@ pub fn predict(
             outputs.push((index, Vec::new()));
         }
     }
-    for rows in rows.chunks(context.batch()?) {
-        let fields = feed.gather(context.dataset, rows);
-        let args = feed.args(&fields, parameters, &controls);
-        let results = entry.call(&mut arena, context.pool, &args, &context.spec.dims)?;
-        for (index, parts) in &mut outputs {
-            let result = &results[*index];
-            if result.row_count() != rows.len() {
-                let name = &entry.info().results[*index].name;
-                return Err(Diagnostic::error(
-                    "E0812",
-                    format!("the output `{name}` does not have one row for each row of the batch"),
-                )
-                .help("run the model on one input instead of a split"));
+    let plan = in_order(&rows, context.batch()?);
+    Loader::new(context.dataset, fields).load(plan, |batches| {
+        while let Some(batch) = batches.next()? {
+            let args = feed.args(&batch.fields, parameters, &controls);
+            let results = entry.call(&mut arena, context.pool, &args, &context.spec.dims)?;
+            for (index, parts) in &mut outputs {
+                let result = &results[*index];
+                if result.row_count() != batch.rows {
+                    let name = &entry.info().results[*index].name;
+                    return Err(Diagnostic::error(
+                        "E0812",
+                        format!("the output `{name}` does not have one row for each row of the batch"),
+                    )
+                    .help("run the model on one input instead of a split"));
+                }
+                parts.push(result.clone());
             }
-            parts.push(result.clone());
         }
-    }
+        Ok(())
+    })?;
     let named = outputs.into_iter().map(|(index, parts)| {
         let name = entry.info().results[index].name.clone();
         let whole = concatenate(&name, &parts)?;

@@ -14,9 +14,9 @@ const BESIDE: &[&str] = &["source", "dlc"];
 /// What every checkpoint of this run says of it.
 pub(crate) fn describe(context: &Context) -> Description {
     let (spec, dataset) = (context.spec, context.dataset);
-    let fields = dataset.fields.iter().map(|(name, tensor)| {
-        let row = tensor.shape().get(1..).unwrap_or_default();
-        (name.clone(), format!("{}{}", tensor.dtype(), tensor::shape_text(row)))
+    let fields = dataset.fields().into_iter().map(|field| {
+        let row = tensor::shape_text(&field.row_shape);
+        (field.name, format!("{}{row}", field.dtype))
     });
     Description {
         format: Description::FORMAT,
@@ -24,13 +24,13 @@ pub(crate) fn describe(context: &Context) -> Description {
         model: spec.model.clone(),
         source_hash: spec.source_hash.clone(),
         data_hash: format!("{:016x}", dataset.content_hash()),
-        rows: Some(dataset.rows),
+        rows: Some(dataset.rows()),
         fields: fields.collect(),
         config: spec.config.clone(),
         seed: spec.seed,
         split: Some(spec.split.clone()),
         progress: Progress::default(),
-        tables: dataset.tables.iter().map(|(field, words)| (field.clone(), words.clone())).collect(),
+        tables: dataset.tables().iter().map(|(field, words)| (field.clone(), words.clone())).collect(),
     }
 }
 

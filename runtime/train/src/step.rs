@@ -6,6 +6,7 @@ use crate::{
 };
 use abi::Role;
 use base::Diagnostic;
+use data::Batches;
 use exec::{Arena, Entry};
 use tensor::Tensor;
 
@@ -17,6 +18,8 @@ pub(crate) struct Stepper<'a> {
     accumulate: Option<Pass<'a>>,
     step: Pass<'a>,
     gradients: Vec<Tensor>,
+    /// What a batch has to have, by the fields' numbers in the data.
+    pub fields: Vec<usize>,
 }
 
 pub(crate) struct StepReport {
@@ -51,7 +54,7 @@ impl<'a> Stepper<'a> {
         controls: &Controls,
     ) -> Result<Stepper<'a>, Diagnostic> {
         let entry = context.program.entry("step")?;
-        let (mut names, mut gradients) = (Vec::new(), Vec::new());
+        let (mut names, mut gradients, mut fields) = (Vec::new(), Vec::new(), Vec::new());
         for (index, arg) in entry.info().args.iter().enumerate() {
             if arg.role == Role::Gradient {
                 let weight = arg.name.strip_prefix(GRADIENT_PREFIX);
@@ -61,36 +64,40 @@ impl<'a> Stepper<'a> {
                 names.push(arg.name.clone());
             }
         }
-        let pass = |entry| Pass::new(context, entry, parameters, controls, &names);
+        let mut pass = |entry| Pass::new(context, entry, &mut fields, parameters, controls, &names);
         let accumulate = match context.spec.accumulate {
             0 | 1 => None,
             _ => Some(pass(context.program.entry("accumulate")?)?),
         };
-        Ok(Stepper { accumulate, step: pass(entry)?, gradients })
+        let step = pass(entry)?;
+        Ok(Stepper { accumulate, step, gradients, fields })
     }
 
-    /// One update from these rows, which are one batch, or several where gradients are accumulated.
+    /// One update from the next so many rows, which are one batch, or several where gradients are accumulated.
     pub fn run(
         &mut self,
         context: &Context,
         arena: &mut Arena,
         parameters: &mut Parameters,
         controls: &mut Controls,
-        rows: &[usize],
+        batches: &mut Batches,
+        rows: usize,
     ) -> Result<StepReport, Diagnostic> {
         self.gradients.iter_mut().for_each(|sum| sum.bytes_mut().fill(0));
-        let batch = context.batch()?;
-        let last = rows.len().div_ceil(batch).saturating_sub(1);
+        let parts = rows.div_ceil(context.batch()?);
+        let last = parts.saturating_sub(1);
         let mut loss = 0.0;
-        for (part, rows_of_part) in rows.chunks(batch).enumerate() {
+        for part in 0..parts {
+            let Some(batch) = batches.next()? else { break };
             // A short batch counts for as many rows as it has, so that an update is that of one large batch.
-            let share = rows_of_part.len() as f64 / rows.len() as f64;
+            let share = batch.rows as f64 / rows as f64;
             controls.set_part(part as u64, share);
             let pass = match &mut self.accumulate {
                 Some(accumulate) if part < last => accumulate,
                 _ => &mut self.step,
             };
-            let report = pass.run(context, arena, parameters, controls, &mut self.gradients, rows_of_part)?;
+            let report =
+                pass.run(context, arena, parameters, controls, &mut self.gradients, &batch.fields)?;
             loss += share * report.loss;
             if part == last {
                 return Ok(StepReport { loss, ..report });
@@ -104,11 +111,12 @@ impl<'a> Pass<'a> {
     fn new(
         context: &Context<'a>,
         entry: &'a Entry,
+        fields: &mut Vec<usize>,
         parameters: &Parameters,
         controls: &Controls,
         gradients: &[String],
     ) -> Result<Pass<'a>, Diagnostic> {
-        let feed = Feed::training(entry, context.dataset, parameters, controls, gradients)?;
+        let feed = Feed::training(entry, context.dataset, fields, parameters, controls, gradients)?;
         let (mut replaces, mut measured, mut loss) = (Vec::new(), Vec::new(), None);
         for (index, info) in entry.info().results.iter().enumerate() {
             let unknown = || unknown(entry, "result", &info.name);
@@ -138,10 +146,9 @@ impl<'a> Pass<'a> {
         parameters: &mut Parameters,
         controls: &Controls,
         gradients: &mut [Tensor],
-        rows: &[usize],
+        batch: &[Tensor],
     ) -> Result<StepReport, Diagnostic> {
-        let batch = self.feed.gather(context.dataset, rows);
-        let args = self.feed.args_with(&batch, parameters, controls, gradients);
+        let args = self.feed.args_with(batch, parameters, controls, gradients);
         let dims = &context.spec.dims;
         if self.results.is_empty() {
             let (_, shapes) = self.entry.plan(&args, dims)?;

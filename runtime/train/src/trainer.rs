@@ -7,12 +7,14 @@ use crate::{
     feed::Controls,
     fit::fit,
     log::{Log, METRICS_FILE, Terminal, read_lines},
+    plan::Plan,
     report::report,
     resume::{belongs, describe},
     step::{StepReport, Stepper},
 };
 use abi::Role;
 use base::{Diagnostic, Severity};
+use data::{Batches, Loader, Rows};
 use exec::Arena;
 use std::{
     path::{Path, PathBuf},
@@ -80,8 +82,8 @@ struct Run<'a> {
     controls: Controls,
     arena: Arena,
     progress: Progress,
-    train: Vec<usize>,
-    validation: Vec<usize>,
+    train: Rows,
+    validation: Rows,
     /// Rows of a full update.
     update_rows: usize,
     total_steps: u64,
@@ -212,34 +214,49 @@ impl<'a> Run<'a> {
     }
 
     fn train(&mut self) -> Result<(), Diagnostic> {
-        while !self.is_over() && !self.interrupted {
-            let order = data::epoch_order(&self.train, self.context.spec.seed, self.progress.epoch);
-            let epoch = self.progress.epoch;
-            while self.progress.epoch == epoch && !self.is_over() && !self.interrupted {
-                let from = self.progress.position.min(order.len());
-                let to = order.len().min(from.saturating_add(self.update_rows));
-                self.update(&order[from..to], to == order.len())?;
+        let loader = Loader::new(self.context.dataset, self.stepper.fields.clone());
+        let plan = Plan {
+            rows: self.train.clone(),
+            seed: self.context.spec.seed,
+            batch: self.context.batch()?,
+            update: self.update_rows,
+            updates: self.total_steps.saturating_sub(self.progress.step),
+            epoch: self.progress.epoch,
+            position: self.progress.position,
+        };
+        loader.load(plan.batches(), |batches| {
+            while !self.is_over() && !self.interrupted {
+                let rows = self.train.len();
+                let from = self.progress.position.min(rows);
+                let to = rows.min(from.saturating_add(self.update_rows));
+                self.update(batches, to - from, to == rows)?;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     fn is_over(&self) -> bool {
         self.progress.step >= self.total_steps || self.progress.stopped
     }
 
-    /// One update from these rows, and all that is due after it.
-    fn update(&mut self, rows: &[usize], epoch_ends: bool) -> Result<(), Diagnostic> {
+    /// One update from the next so many rows, and all that is due after it.
+    fn update(&mut self, batches: &mut Batches, rows: usize, epoch_ends: bool) -> Result<(), Diagnostic> {
         let spec = self.context.spec;
         self.controls.set(self.progress.step, self.progress.epoch);
         self.controls.set_rate_scale(self.progress.lr_scale.unwrap_or(1.0));
-        let step =
-            self.stepper.run(&self.context, &mut self.arena, &mut self.parameters, &mut self.controls, rows);
+        let step = self.stepper.run(
+            &self.context,
+            &mut self.arena,
+            &mut self.parameters,
+            &mut self.controls,
+            batches,
+            rows,
+        );
         let number = self.progress.step + 1;
         let report = step.map_err(|fault| fault.note(format!("at step {number} of {}", self.total_steps)))?;
         let epoch = self.progress.epoch + 1;
         self.progress.step = number;
-        self.progress.position += rows.len();
+        self.progress.position += rows;
         if epoch_ends {
             (self.progress.epoch, self.progress.position) = (epoch, 0);
         }
@@ -367,8 +384,8 @@ fn unused(context: &Context) -> Option<Diagnostic> {
         let mut args = context.program.entries().iter().flat_map(|entry| &entry.info().args);
         args.any(|arg| arg.role == Role::Input && arg.name == name)
     };
-    let fields = context.dataset.fields.keys().filter(|name| !reads(name));
-    let names: Vec<String> = fields.map(|name| format!("`{name}`")).collect();
+    let fields = context.dataset.fields().into_iter().filter(|field| !reads(&field.name));
+    let names: Vec<String> = fields.map(|field| format!("`{}`", field.name)).collect();
     let note = || Diagnostic {
         severity: Severity::Note,
         ..Diagnostic::warning(

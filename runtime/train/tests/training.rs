@@ -96,7 +96,7 @@ fn a_line_is_learnt() {
 
     // Fitted on the training rows alone, in f64.
     let rows = bench.context().rows(SplitName::Train).unwrap();
-    let x = bench.dataset.field("x").unwrap().gather_rows(&rows).to_f64_vec();
+    let x = bench.dataset.field("x").unwrap().gather_rows(&rows.to_vec()).to_f64_vec();
     for column in 0..2 {
         let values: Vec<f64> = x.iter().skip(column).step_by(2).copied().collect();
         let mean = values.iter().sum::<f64>() / values.len() as f64;
@@ -319,7 +319,7 @@ fn measuring_does_not_depend_on_the_batch() {
     let outputs = predict(&bench.context(), &outcome.parameters, SplitName::Test).unwrap();
     assert_eq!((outputs[0].0.as_str(), outputs[0].1.shape()), ("y", &[20][..]));
     let y = outputs[0].1.to_f64_vec();
-    let target = bench.dataset.field("target").unwrap().gather_rows(&rows).to_f64_vec();
+    let target = bench.dataset.field("target").unwrap().gather_rows(&rows.to_vec()).to_f64_vec();
     let absolute = y.iter().zip(&target).map(|(y, target)| (y - target).abs()).sum::<f64>() / 20.0;
     let positive: Vec<bool> = target.iter().map(|target| *target > 0.5).collect();
     for batch in [1, 3, 20, 1000] {

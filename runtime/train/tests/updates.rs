@@ -122,7 +122,7 @@ fn frozen_weights_stay_and_averages_measure() {
 
     // What is measured is the average, in training, from the checkpoint, and by name.
     let validation = bench.context().rows(SplitName::Validation).unwrap();
-    let rows = |name: &str| bench.dataset.field(name).unwrap().gather_rows(&validation).to_f64_vec();
+    let rows = |name: &str| bench.dataset.field(name).unwrap().gather_rows(&validation.to_vec()).to_f64_vec();
     let loss = |w: f64| {
         let errors = rows("x").into_iter().zip(rows("target")).map(|(x, target)| w * x + 0.5 - target);
         errors.map(|error| error * error).sum::<f64>() / validation.len() as f64
