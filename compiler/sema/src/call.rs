@@ -26,6 +26,14 @@ impl<'p> Arg<'p> {
 const COMPOSITES: &[&str] =
     &["softmax", "log_softmax", "logsumexp", "gelu", "gelu_tanh", "silu", "softplus", "mish"];
 
+/// What stands before `.with`.
+fn with_base(callee: &ast::Expr) -> Option<&ast::Expr> {
+    match &callee.peel().kind {
+        ExprKind::Field { base, field } if field.text == "with" => Some(base),
+        _ => None,
+    }
+}
+
 impl<'p> Checker<'p> {
     pub fn args(&mut self, args: &'p [ast::Arg]) -> Vec<Arg<'p>> {
         args.iter()
@@ -40,10 +48,16 @@ impl<'p> Checker<'p> {
         args: &'p [ast::Arg],
         _args_span: Span,
     ) -> Value<'p> {
+        if let Some(base) = with_base(callee) {
+            return self.with_call(base, args, expr.span);
+        }
         // `sum(…)` and the like are ordinary calls; `f(a)(x)` configures and applies.
         let mut target = self.expr(callee);
-        // A tensor cannot be called, so the word means the function: `mean(x)` below `state mean`.
-        if let (Value::Tensor(_), Some(name)) = (&target, callee.peel().as_name())
+        // Tensors, numbers and lists cannot be called, so the word means the function: `mean(x)` below `state mean`.
+        if let (
+            Value::Tensor(_) | Value::Int(_) | Value::Float(_) | Value::Dim(_) | Value::List(_),
+            Some(name),
+        ) = (&target, callee.peel().as_name())
             && let Some(function) = self.function_named(name)
         {
             target = function;
@@ -93,6 +107,10 @@ impl<'p> Checker<'p> {
         }
         let first = Arg::positional(input, input_span);
         if let ExprKind::Call { callee, args, .. } = &peeled.kind {
+            if let Some(base) = with_base(callee) {
+                let instance = self.with_call(base, args, peeled.span);
+                return self.apply(instance, vec![first], peeled.span, peeled.span);
+            }
             let target = self.expr(callee);
             if let Value::Native("grad") = target {
                 return self.error(
@@ -296,7 +314,7 @@ impl<'p> Checker<'p> {
                     let message = format!("`{}` belongs to another layer", instance.name);
                     return self.error("E0408", span, message, "an instance is used only where it is bound");
                 }
-                self.apply_layer(&instance.layer.clone(), &instance.name, args, span)
+                self.apply_instance(&instance, args, span)
             }
             Value::Optimizer(configured) => {
                 let Some(params) = &configured.def.config else {

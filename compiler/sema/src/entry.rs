@@ -279,8 +279,9 @@ impl<'p> Checker<'p> {
     /// `init`: from the seed to every weight and state, each keyed by its full name.
     fn build_init(&mut self, inits: &[(String, Weight<'p>, Role)]) -> Option<FuncId> {
         self.push_frame("init", TRAIN, None);
-        let params = self.random_params(Span::default());
+        let random = self.random_params(Span::default());
         let step = self.scalar(graph::DType::I64, 0.0);
+        let random = crate::frame::RandomParams { step, ..random };
         let mut made: BTreeMap<String, NodeId> = BTreeMap::new();
         let mut alike = BTreeSet::new();
         for (name, weight, role) in inits {
@@ -296,39 +297,9 @@ impl<'p> Checker<'p> {
                 self.frame().function.results.push((name.clone(), *role, id));
                 continue;
             }
-            let path = self.scalar(graph::DType::I64, crate::instance::path_hash(name) as f64);
-            let frame = self.frame();
-            frame.random = Some(crate::frame::RandomParams { seed: params.seed, step, path });
-            frame.draws = 0;
-            frame.scopes = vec![Vec::new()];
-            for (bound, value) in weight.init.env.iter() {
-                frame.bind(bound, value.clone(), weight.span);
-            }
-            frame.extra = vec![("_init_shape", Value::Dims(Rc::new(weight.ty.shape.0.clone())))];
             // An optimiser's state may begin from its weight, as in `zeros_like(p)`.
-            if let (Role::Optimizer, Some(id)) = (role, owner(name, &made)) {
-                for parameter in ["p", "g"] {
-                    self.frame().bind(parameter, Value::Tensor(id), weight.span);
-                }
-            }
-            let value = match weight.init.expr {
-                Some(expr) => {
-                    let file_def = self.definition_at(expr.span);
-                    if let Some(def) = file_def {
-                        self.calls.push((def, weight.span));
-                    }
-                    let value = self.expr(expr);
-                    if file_def.is_some() {
-                        self.calls.pop();
-                    }
-                    value
-                }
-                None => Value::Int(0),
-            };
-            if value.is_error() {
-                continue;
-            }
-            let id = self.initial_value(&value, name, weight);
+            let owner = if *role == Role::Optimizer { owner(name, &made) } else { None };
+            let id = self.begin(name, weight, random, owner);
             if let Some(id) = id {
                 made.insert(name.clone(), id);
                 self.frame().function.results.push((name.clone(), *role, id));
@@ -336,44 +307,6 @@ impl<'p> Checker<'p> {
         }
         let frame = self.frames.pop()?;
         Some(self.module.functions.push(frame.function))
-    }
-
-    /// The definition whose body a place lies in, so that names there are looked up in its file.
-    fn definition_at(&self, span: Span) -> Option<&'p ast::Def> {
-        let scopes = [&self.program.user, &self.program.std]
-            .into_iter()
-            .chain(self.program.imported.iter().map(|(_, scope)| scope));
-        scopes
-            .flat_map(|scope| scope.items.values())
-            .filter_map(|item| match item {
-                crate::program::Item::Def(def) => Some(*def),
-                _ => None,
-            })
-            .find(|def| def.span.file == span.file && def.span.lo <= span.lo && span.hi <= def.span.hi)
-    }
-
-    fn initial_value(&mut self, value: &Value<'p>, name: &str, weight: &Weight<'p>) -> Option<NodeId> {
-        let span = weight.init.expr.map_or(weight.span, |expr| expr.span);
-        let id = self.tensor(value, Some(weight.ty.dtype), span)?;
-        let id = self.fit_dtype(id, weight.ty.dtype, span, Some(weight.span), name)?;
-        let have = self.shape(id);
-        let facts = self.frame_ref().function.facts.clone();
-        if !facts.broadcast(&have, &weight.ty.shape).is_ok_and(|shape| shape == weight.ty.shape) {
-            self.report(
-                Diagnostic::error(
-                    "E0301",
-                    format!(
-                        "the initial value of `{name}` is {}, but it is declared as {}",
-                        self.ty(id),
-                        weight.ty
-                    ),
-                )
-                .label(span, format!("this is {}", self.ty(id)))
-                .label(weight.span, format!("{} is declared here", weight.ty)),
-            );
-            return None;
-        }
-        self.broadcast_to(id, &weight.ty.shape, span)
     }
 
     /// Layers and functions that nothing uses, as far as they can be checked alone: free dimensions stay symbols.

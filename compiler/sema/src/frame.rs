@@ -75,7 +75,7 @@ pub struct Frame<'p> {
     pub origins: Vec<Vec<Option<Span>>>,
     /// The definition, for messages and for finding recursion; `None` for tests.
     pub def: Option<&'p ast::Def>,
-    /// Weights may be declared here (not in a `fn`, not in a test).
+    /// Weights may be declared here (not in a `fn`).
     pub allows_weights: bool,
     /// Names that only exist where a step or an initial value is built.
     pub extra: Vec<(&'static str, Value<'p>)>,

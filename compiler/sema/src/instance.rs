@@ -6,7 +6,7 @@ mod declare;
 use crate::{
     call::Arg,
     checker::Checker,
-    value::{Configured, Layer, Value},
+    value::{Configured, Instance, Layer, Replaced, Value},
 };
 use base::{Diagnostic, Span};
 use grammar::ast;
@@ -48,11 +48,15 @@ impl<'p> Checker<'p> {
             Layer::Def(configured) => {
                 if !self.frame_ref().instances.contains_key(name) {
                     let frame = self.frame_ref().id;
-                    let instance =
-                        crate::value::Instance { name: name.to_string(), layer: layer.clone(), frame };
+                    let instance = Instance {
+                        name: name.to_string(),
+                        layer: layer.clone(),
+                        frame,
+                        replaced: Vec::new(),
+                    };
                     self.frame().instances.insert(name.to_string(), Rc::new(instance));
                 }
-                self.apply_def(configured, name, args, span)
+                self.apply_def(configured, name, &[], args, span)
             }
             Layer::Chain(stages) => self.apply_chain(stages, name, args, span),
             Layer::Repeat { count, body, .. } => {
@@ -71,6 +75,52 @@ impl<'p> Checker<'p> {
                 args.swap_remove(0).value
             }
         }
+    }
+
+    /// An instance, some of whose weights may stand for others.
+    pub fn apply_instance(&mut self, instance: &Instance<'p>, args: Vec<Arg<'p>>, span: Span) -> Value<'p> {
+        match &*instance.layer {
+            Layer::Def(configured) if !instance.replaced.is_empty() => {
+                if args.iter().any(|arg| arg.value.is_error()) {
+                    return Value::Error;
+                }
+                self.apply_def(configured, &instance.name, &instance.replaced, args, span)
+            }
+            _ => self.apply_layer(&instance.layer, &instance.name, args, span),
+        }
+    }
+
+    /// `fc.with(w: expr)`: the instance with these tensors in place of its own weights.
+    pub fn with_call(&mut self, base: &'p ast::Expr, args: &'p [ast::Arg], span: Span) -> Value<'p> {
+        let instance = match self.expr(base) {
+            Value::Instance(instance) => instance,
+            Value::Error => return Value::Error,
+            other => {
+                let message =
+                    format!("`with` belongs to an instance of a layer, but this is {}", other.kind());
+                return self.error("E0312", base.span, message, other.kind());
+            }
+        };
+        if !matches!(&*instance.layer, Layer::Def(_)) {
+            let message =
+                format!("`{}` is made of several layers and has no weights of its own", instance.name);
+            return self.error("E0312", base.span, message, "`with` belongs to one of its layers");
+        }
+        let mut replaced = instance.replaced.clone();
+        for arg in args {
+            let Some(weight) = &arg.name else {
+                let message = "`with` takes weights by name, as in `fc.with(w: v)`";
+                return self.error("E0209", arg.span, message, "a name is missing");
+            };
+            let value = self.expr(&arg.value);
+            let Some(by) = self.tensor(&value, None, arg.value.span) else { return Value::Error };
+            replaced.retain(|known| known.weight.text != weight.text);
+            replaced.push(Replaced { weight, by, span: arg.value.span });
+        }
+        if replaced.is_empty() {
+            return self.error("E0208", span, "`with` replaces at least one weight", "nothing is replaced");
+        }
+        Value::Instance(Rc::new(Instance { replaced, ..(*instance).clone() }))
     }
 
     fn apply_chain(&mut self, stages: &[Value<'p>], name: &str, args: Vec<Arg<'p>>, span: Span) -> Value<'p> {
@@ -130,6 +180,7 @@ impl<'p> Checker<'p> {
         &mut self,
         configured: &Configured<'p>,
         name: &str,
+        replaced: &[Replaced<'p>],
         args: Vec<Arg<'p>>,
         span: Span,
     ) -> Value<'p> {
@@ -145,7 +196,7 @@ impl<'p> Checker<'p> {
             return Value::Error;
         };
         let input_types: Vec<Type> = operands.iter().map(|id| self.ty(*id).clone()).collect();
-        let value = self.call_compiled(&compiled, operands, Some(name), span);
+        let value = self.call_compiled(&compiled, operands, Some(name), replaced, span);
         if self.frames.len() == 1 || self.calls.is_empty() {
             self.note_layer(name, def, compiled.func, input_types, &value);
         }

@@ -3,7 +3,9 @@
 //! Names that begin with `_` are for the library alone. Every other function of the library is `.model` source.
 
 mod creation;
+mod einsum;
 mod elementwise;
+mod padding;
 mod picking;
 mod reduction;
 mod spatial;
@@ -69,6 +71,7 @@ const NAMES: &[&str] = &[
     "stack",
     "split",
     "pad",
+    "einsum",
     "squeeze",
     "unsqueeze",
     "flatten",
@@ -106,28 +109,14 @@ const NAMES: &[&str] = &[
     "_length",
     "_each",
     "_elements",
+    "_known",
     "_plateau",
     "none",
 ];
 
 /// Known by name, so that what is missing is told as such; their meaning is not built yet.
-const LATER: &[&str] = &[
-    "scan",
-    "loop",
-    "jvp",
-    "vjp",
-    "vmap",
-    "jacobian",
-    "hessian",
-    "custom_grad",
-    "einsum",
-    "attention",
-    "inverse",
-    "cholesky",
-    "det",
-    "solve_triangular",
-    "nonzero",
-];
+const LATER: &[&str] =
+    &["scan", "loop", "jvp", "vjp", "vmap", "jacobian", "hessian", "custom_grad", "nonzero"];
 
 pub fn find(name: &str) -> Option<&'static str> {
     names().find(|known| *known == name)
@@ -224,12 +213,14 @@ impl<'p> Checker<'p> {
             "concat" | "stack" => self.concat(name, args),
             "split" => self.split(args),
             "pad" => self.pad(args),
+            "einsum" => self.einsum(args),
             "squeeze" | "unsqueeze" => self.squeeze(name, args),
             "flatten" => self.flatten(args),
             "rank" => self.tensor_arg(args, "x").map(|(id, _)| Value::Int(self.ty(id).rank() as i64)),
             "size" => self.size(args),
             "_length" => self.length(args),
             "_each" => self.each(args),
+            "_known" => self.need(args, "dim").map(|arg| Value::Bool(matches!(arg.value, Value::Int(_)))),
             "_elements" => self.tensor_arg(args, "x").map(|(id, _)| Value::dim(self.shape(id).elements())),
             "zeros" | "ones" | "full" | "constant" => self.filled(name, args),
             "zeros_like" | "ones_like" => self.filled_like(name, args),

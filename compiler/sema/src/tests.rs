@@ -23,7 +23,6 @@ pub fn collect<'p>(checker: &mut Checker<'p>) -> Vec<TestCase> {
     for (title, body, span) in checker.program.tests.clone() {
         let errors = checker.n_errors();
         checker.push_frame("test", RUN, None);
-        checker.frame().allows_weights = false;
         checker.asserts = Some(Vec::new());
         checker.statements(body);
         let asserts = checker.asserts.take().unwrap_or_default();
@@ -39,6 +38,11 @@ pub fn collect<'p>(checker: &mut Checker<'p>) -> Vec<TestCase> {
 }
 
 impl<'p> Checker<'p> {
+    /// Whether the function under construction is a test: it takes nothing, so weights are their initial values.
+    pub fn in_test(&self) -> bool {
+        self.asserts.is_some() && self.frames.len() == 1
+    }
+
     pub fn assert(
         &mut self,
         condition: &'p ast::Expr,

@@ -81,6 +81,16 @@ pub struct Instance<'p> {
     pub name: String,
     pub layer: Rc<Layer<'p>>,
     pub frame: u64,
+    /// Tensors of the same frame that stand in for weights of its own, from `with`.
+    pub replaced: Vec<Replaced<'p>>,
+}
+
+/// A weight of an instance, by its name inside, and the tensor in its place.
+#[derive(Clone, Debug)]
+pub struct Replaced<'p> {
+    pub weight: &'p ast::Name,
+    pub by: NodeId,
+    pub span: base::Span,
 }
 
 impl<'p> Value<'p> {

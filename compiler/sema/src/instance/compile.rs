@@ -4,13 +4,14 @@ use super::{PATH_FACTOR, PATH_PRIME, path_hash};
 use crate::{
     call::Arg,
     checker::{Checker, Compiled},
-    frame::{RandomParams, State},
-    value::Value,
+    frame::{RandomParams, State, Weight},
+    value::{Replaced, Value},
 };
 use base::{Diagnostic, Span};
 use grammar::ast;
 use graph::{DType, NodeId, Role, Type, ops};
-use std::rc::Rc;
+use shape::Proof;
+use std::{collections::BTreeMap, rc::Rc};
 
 impl<'p> Checker<'p> {
     pub fn call_composite(&mut self, def: &'p ast::Def, args: Vec<Arg<'p>>, span: Span) -> Value<'p> {
@@ -18,7 +19,7 @@ impl<'p> Checker<'p> {
             return Value::Error;
         };
         let Some((compiled, operands)) = self.compile(def, &[], given, span) else { return Value::Error };
-        self.call_compiled(&compiled, operands, None, span)
+        self.call_compiled(&compiled, operands, None, &[], span)
     }
 
     /// The function of a layer (or a composite `fn`) for these arguments, and the tensors among them.
@@ -215,10 +216,17 @@ impl<'p> Checker<'p> {
         compiled: &Compiled<'p>,
         inputs: Vec<NodeId>,
         instance: Option<&str>,
+        replaced: &[Replaced<'p>],
         span: Span,
     ) -> Value<'p> {
+        let Some(replaced) = self.replacements(compiled, instance.unwrap_or_default(), replaced) else {
+            return Value::Error;
+        };
         let full = |name: &str| instance.map_or(name.to_string(), |instance| format!("{instance}.{name}"));
         for (name, weight) in &compiled.weights {
+            if replaced.contains_key(name.as_str()) {
+                continue;
+            }
             let name = full(name);
             if let Some((id, _)) = self.frame_ref().weights.get(&name) {
                 let (have, want) = (self.ty(*id).clone(), &weight.ty);
@@ -232,8 +240,7 @@ impl<'p> Checker<'p> {
                 }
                 continue;
             }
-            let id =
-                self.param(graph::Param { name: name.clone(), role: Role::Weight, ty: weight.ty.clone() });
+            let Some(id) = self.weight_node(&name, weight, Role::Weight) else { return Value::Error };
             self.frame().weights.insert(name, (id, weight.clone()));
         }
         for (name, ty, init, _, place) in &compiled.states {
@@ -241,9 +248,9 @@ impl<'p> Checker<'p> {
             if self.frame_ref().states.contains_key(&name) {
                 continue;
             }
-            let param = self.param(graph::Param { name: name.clone(), role: Role::State, ty: ty.clone() });
-            let state =
-                State { ty: ty.clone(), init: init.clone(), current: param, written: false, span: *place };
+            let weight = Weight { ty: ty.clone(), init: init.clone(), span: *place };
+            let Some(current) = self.weight_node(&name, &weight, Role::State) else { return Value::Error };
+            let state = State { ty: weight.ty, init: weight.init, current, written: false, span: *place };
             self.frame().states.insert(name, state);
         }
         let random = if compiled.random { Some(self.random_params(span)) } else { None };
@@ -256,6 +263,9 @@ impl<'p> Checker<'p> {
             .collect();
         for (name, role) in params {
             let operand = match (role, name.as_str(), random) {
+                (Role::Weight, ..) if replaced.contains_key(name.as_str()) => {
+                    replaced.get(name.as_str()).copied()
+                }
                 (Role::Weight, ..) => self.frame_ref().weights.get(&full(&name)).map(|(id, _)| *id),
                 (Role::State, ..) => self.frame_ref().states.get(&full(&name)).map(|state| state.current),
                 (Role::Control, "seed", Some(random)) => Some(random.seed),
@@ -299,6 +309,54 @@ impl<'p> Checker<'p> {
         }
     }
 
+    /// Tensors in place of weights, by the weight's name: each must have the weight's type.
+    fn replacements(
+        &mut self,
+        compiled: &Compiled<'p>,
+        instance: &str,
+        replaced: &[Replaced<'p>],
+    ) -> Option<BTreeMap<String, NodeId>> {
+        let mut found = BTreeMap::new();
+        for Replaced { weight: name, by, span } in replaced {
+            let Some((_, weight)) = compiled.weights.iter().find(|(known, _)| *known == name.text) else {
+                let names: Vec<&str> = compiled.weights.iter().map(|(name, _)| name.as_str()).collect();
+                let near = base::did_you_mean(&name.text, names.iter().copied());
+                let mut diagnostic =
+                    Diagnostic::error("E0207", format!("`{instance}` has no weight `{}`", name.text))
+                        .label(name.span, "not found")
+                        .maybe_help(near.map(|near| format!("did you mean `{near}`?")));
+                if near.is_none() && !names.is_empty() {
+                    diagnostic = diagnostic.note(format!("its weights are {}", names.join(", ")));
+                }
+                self.report(diagnostic);
+                return None;
+            };
+            let id = self.fit_dtype(*by, weight.ty.dtype, *span, Some(weight.span), &name.text)?;
+            let have = self.shape(id);
+            let same = have.rank() == weight.ty.shape.rank()
+                && have.iter().zip(weight.ty.shape.iter()).all(|(a, b)| {
+                    let proof = self.equal(a, b);
+                    proof == Proof::Proved || (self.generic && proof == Proof::Unknown)
+                });
+            if !same {
+                let message = format!(
+                    "`{}` of `{instance}` is {}, but {} takes its place",
+                    name.text,
+                    weight.ty,
+                    self.ty(id)
+                );
+                self.report(
+                    Diagnostic::error("E0301", message)
+                        .label(*span, format!("this is {}", self.ty(id)))
+                        .label(weight.span, format!("{} is declared here", weight.ty)),
+                );
+                return None;
+            }
+            found.insert(name.text.clone(), id);
+        }
+        Some(found)
+    }
+
     fn child_path(&mut self, path: NodeId, name: &str, span: Span) -> Option<NodeId> {
         if name.is_empty() {
             return Some(path);
@@ -311,12 +369,16 @@ impl<'p> Checker<'p> {
         self.add(ops::Binary { op: kernel::Binary::Rem }, &[sum, prime], span)
     }
 
-    /// Seed, step and path of this frame. An entry point's path is 0.
+    /// Seed, step and path of this frame. An entry point's path is 0; a test's seed and step are.
     pub fn random_params(&mut self, _span: Span) -> RandomParams {
         if let Some(known) = self.frame_ref().random {
             return known;
         }
+        let in_test = self.in_test();
         let control = |checker: &mut Self, name: &str| {
+            if in_test {
+                return checker.scalar(DType::I64, 0.0);
+            }
             checker.param(graph::Param {
                 name: name.into(),
                 role: Role::Control,

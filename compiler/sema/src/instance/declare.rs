@@ -2,12 +2,13 @@
 
 use crate::{
     checker::Checker,
-    frame::{Init, State, Weight},
+    frame::{Binding, Init, RandomParams, State, Weight},
     value::Value,
 };
-use base::Diagnostic;
+use base::{Diagnostic, Span};
 use grammar::ast;
-use graph::{NodeId, Role};
+use graph::{DType, NodeId, Role};
+use std::rc::Rc;
 
 impl<'p> Checker<'p> {
     pub fn declare_weight(&mut self, decl: &'p ast::Decl) {
@@ -61,17 +62,110 @@ impl<'p> Checker<'p> {
             );
             return None;
         }
-        let id =
-            self.param(graph::Param { name: decl.name.text.clone(), role: Role::Weight, ty: ty.clone() });
+        let weight = Weight { ty, init: self.init(decl.init.as_ref()), span: decl.name.span };
+        let id = self.weight_node(&decl.name.text, &weight, Role::Weight)?;
         self.set_origins(id, places);
-        let init = self.init(decl.init.as_ref());
-        self.frame().weights.insert(decl.name.text.clone(), (id, Weight { ty, init, span: decl.name.span }));
+        self.frame().weights.insert(decl.name.text.clone(), (id, weight));
         Some(id)
     }
 
     fn init(&self, expr: Option<&'p ast::Expr>) -> Init<'p> {
         let env = self.frame_ref().snapshot(|value| !value.holds_tensor() && !value.is_error());
         Init { expr, env }
+    }
+
+    /// The parameter that a weight is, or in a test its initial value.
+    pub(super) fn weight_node(&mut self, name: &str, weight: &Weight<'p>, role: Role) -> Option<NodeId> {
+        if self.in_test() {
+            let random = self.random_params(weight.span);
+            return self.begin(name, weight, random, None);
+        }
+        Some(self.param(graph::Param { name: name.into(), role, ty: weight.ty.clone() }))
+    }
+
+    /// What a weight or state begins as. Draws go by its full name; an optimiser's state may begin from its weight, `owner`.
+    pub fn begin(
+        &mut self,
+        name: &str,
+        weight: &Weight<'p>,
+        random: RandomParams,
+        owner: Option<NodeId>,
+    ) -> Option<NodeId> {
+        let path = self.scalar(DType::I64, super::path_hash(name) as f64);
+        let mut scope = Vec::new();
+        let mut bind = |name: &str, value: Value<'p>| {
+            scope.push(Binding { name: name.into(), value, span: weight.span });
+        };
+        for (bound, value) in weight.init.env.iter() {
+            bind(bound, value.clone());
+        }
+        for parameter in ["p", "g"] {
+            if let Some(id) = owner {
+                bind(parameter, Value::Tensor(id));
+            }
+        }
+        let extra = vec![("_init_shape", Value::Dims(Rc::new(weight.ty.shape.0.clone())))];
+        let frame = self.frame();
+        let random = frame.random.replace(RandomParams { path, ..random });
+        let draws = std::mem::take(&mut frame.draws);
+        let scopes = std::mem::replace(&mut frame.scopes, vec![scope]);
+        let extra = std::mem::replace(&mut frame.extra, extra);
+        let value = match weight.init.expr {
+            Some(expr) => {
+                let file_def = self.definition_at(expr.span);
+                if let Some(def) = file_def {
+                    self.calls.push((def, weight.span));
+                }
+                let value = self.expr(expr);
+                if file_def.is_some() {
+                    self.calls.pop();
+                }
+                value
+            }
+            None => Value::Int(0),
+        };
+        let id = if value.is_error() { None } else { self.initial_value(&value, name, weight) };
+        let frame = self.frame();
+        (frame.random, frame.draws, frame.scopes, frame.extra) = (random, draws, scopes, extra);
+        id
+    }
+
+    /// The definition whose body a place lies in, so that names there are looked up in its file.
+    fn definition_at(&self, span: Span) -> Option<&'p ast::Def> {
+        let scopes = [&self.program.user, &self.program.std]
+            .into_iter()
+            .chain(self.program.imported.iter().map(|(_, scope)| scope));
+        scopes
+            .flat_map(|scope| scope.items.values())
+            .filter_map(|item| match item {
+                crate::program::Item::Def(def) => Some(*def),
+                _ => None,
+            })
+            .find(|def| def.span.file == span.file && def.span.lo <= span.lo && span.hi <= def.span.hi)
+    }
+
+    fn initial_value(&mut self, value: &Value<'p>, name: &str, weight: &Weight<'p>) -> Option<NodeId> {
+        let span = weight.init.expr.map_or(weight.span, |expr| expr.span);
+        let id = self.tensor(value, Some(weight.ty.dtype), span)?;
+        let id = self.fit_dtype(id, weight.ty.dtype, span, Some(weight.span), name)?;
+        let have = self.shape(id);
+        let facts = self.frame_ref().function.facts.clone();
+        if !facts.broadcast(&have, &weight.ty.shape).is_ok_and(|shape| shape == weight.ty.shape) {
+            self.report(
+                Diagnostic::error(
+                    "E0301",
+                    format!(
+                        "the initial value of `{name}` is {}, but it is declared as {}",
+                        self.ty(id),
+                        weight.ty
+                    ),
+                )
+                .label(span, format!("this is {}", self.ty(id)))
+                .label(weight.span, format!("{} is declared here", weight.ty)),
+            );
+            return None;
+        }
+        self.broadcast_to(id, &weight.ty.shape, span)
     }
 
     pub fn declare_state(&mut self, decl: &'p ast::Decl) {
@@ -116,10 +210,11 @@ impl<'p> Checker<'p> {
             );
             return None;
         }
-        let param = self.param(graph::Param { name: name.clone(), role, ty: ty.clone() });
+        let weight = Weight { ty, init: self.init(decl.init.as_ref()), span: decl.name.span };
+        let param = self.weight_node(&name, &weight, role)?;
         self.set_origins(param, places);
-        let init = self.init(decl.init.as_ref());
-        let state = State { ty, init, current: param, written: false, span: decl.name.span };
+        let state =
+            State { ty: weight.ty, init: weight.init, current: param, written: false, span: weight.span };
         self.frame().states.insert(name, state);
         Some(param)
     }

@@ -83,6 +83,18 @@ impl<'p> Checker<'p> {
                     None
                 }
             },
+            Some(Arg { value: Value::List(items), name, span })
+                if items.len() == size.len() && items.iter().any(|item| matches!(item, Value::List(_))) =>
+            {
+                let mut widths = Vec::new();
+                for item in items.iter() {
+                    let one = Arg { name: *name, value: item.clone(), span: *span };
+                    let sides = if matches!(item, Value::List(_)) { 2 } else { 1 };
+                    let pair = self.spatial(Some(one), sides, 0, 0, "padding")?;
+                    widths.push((pair[0], pair[sides - 1]));
+                }
+                Some(widths)
+            }
             _ => Some(self.spatial(arg, size.len(), 0, 0, "padding")?.into_iter().map(|p| (p, p)).collect()),
         }
     }
@@ -251,7 +263,8 @@ impl<'p> Checker<'p> {
         self.add(ops::Contract { extents, out, lhs, rhs }, &[x, w], span)
     }
 
-    /// `_windows(x, size, stride:, padding:, value:)`: windows over the last axes, one further axis each.
+    /// `_windows(x, size, stride:, padding:, value:, inside:)`: windows over the last axes, one further axis each. With
+    /// `inside` every window must hold an element that is not padding.
     pub(super) fn windows(&mut self, args: &mut Args<'p>) -> Option<Value<'p>> {
         let (x, span) = self.tensor_arg(args, "x")?;
         let size_arg = self.need(args, "size")?;
@@ -275,6 +288,21 @@ impl<'p> Checker<'p> {
         let padding = args.named("padding");
         let padding = self.padding(padding, &size, &dilation)?;
         let value = args.named("value");
+        if self.bool_arg(args, "inside", false)? {
+            let reach = size.iter().zip(&dilation).map(|(size, dilation)| dilation * (size - 1) + 1);
+            if let Some((reach, (low, high))) =
+                reach.zip(&padding).find(|(reach, (low, high))| low.max(high) >= reach)
+            {
+                let message =
+                    format!("a window of {reach} could lie in the padding alone, which is {}", low.max(high));
+                return Some(self.error(
+                    "E0401",
+                    size_span,
+                    message,
+                    "windows are larger than their padding",
+                ));
+            }
+        }
         let rank = self.ty(x).rank();
         if rank < n_axes {
             return Some(self.error(
