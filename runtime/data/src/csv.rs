@@ -2,12 +2,14 @@
 //! arithmetic on them.
 
 mod header;
+mod index;
 mod read;
+mod rows;
 mod value;
 
 pub(crate) use header::Layout;
 
-use crate::{Dataset, Step};
+use crate::{Dataset, RowSource, Step};
 use base::Diagnostic;
 use std::{io::Read, ops::Range, path::Path};
 use tensor::{DType, file};
@@ -61,6 +63,7 @@ impl Csv {
         Csv { fields, delimiter: b',', header: None }
     }
 
+    /// All rows, in memory.
     pub fn read(&self, path: &Path) -> Result<Dataset, Diagnostic> {
         let (file, _) = file::open(path)?;
         self.read_from(&path.display().to_string(), file)
@@ -68,7 +71,18 @@ impl Csv {
 
     /// `name` is what messages call the source.
     pub fn read_from(&self, name: &str, source: impl Read) -> Result<Dataset, Diagnostic> {
-        read::read(self, name, source)
+        match read::scan(self, name, source, u64::MAX)?.content {
+            read::Content::Held(dataset) => Ok(dataset),
+            read::Content::Streamed(_) => {
+                Err(Diagnostic::error("E0608", format!("there is no memory for `{name}`")))
+            }
+        }
+    }
+
+    /// Values that take up to `held_bytes` are held in memory. Of a larger table the file is read once to check it, then
+    /// row by row as they are asked for; in memory is an index of less than a hundredth of the file.
+    pub fn open(&self, path: &Path, held_bytes: u64) -> Result<Box<dyn RowSource>, Diagnostic> {
+        rows::open(self, path, held_bytes)
     }
 }
 

@@ -3,18 +3,40 @@
 use super::{
     Csv, CsvField,
     header::Layout,
+    index::RowIndex,
     value::{self, Fault, Number},
 };
-use crate::{Dataset, dataset::shape_rows};
+use crate::{
+    Dataset,
+    dataset::{ContentHash, hash_elements, shape_rows},
+};
 use base::{Diagnostic, did_you_mean};
-use csv::{ByteRecord, ReaderBuilder};
+use csv::{ByteRecord, Reader, ReaderBuilder};
 use indexmap::IndexMap;
 use std::io::Read;
-use tensor::{DType, Tensor};
+use tensor::{DType, Fnv64, Tensor};
 
-pub fn read(spec: &Csv, file: &str, source: impl Read) -> Result<Dataset, Diagnostic> {
-    let mut lines =
-        ReaderBuilder::new().has_headers(false).flexible(true).delimiter(spec.delimiter).from_reader(source);
+/// Rows after which values leave the store of their parser.
+const FLUSH: usize = 1024;
+
+/// A table after one reading from its beginning to its end.
+pub struct Scan {
+    pub layout: Layout,
+    pub index: RowIndex,
+    /// Of each field: its columns, and the words that it numbers.
+    pub fields: Vec<(Vec<usize>, Option<Vec<String>>)>,
+    pub content: Content,
+}
+
+pub enum Content {
+    Held(Dataset),
+    /// More than was to be held; what is left is the content's hash.
+    Streamed(u64),
+}
+
+/// Reads all lines, and holds their values up to `held_bytes`.
+pub fn scan(spec: &Csv, file: &str, source: impl Read, held_bytes: u64) -> Result<Scan, Diagnostic> {
+    let mut lines = reader(spec, source);
     let mut line = ByteRecord::new();
     let unreadable = |error: csv::Error| Diagnostic::error("E0628", format!("cannot read `{file}`: {error}"));
     if !lines.read_byte_record(&mut line).map_err(unreadable)? {
@@ -23,14 +45,15 @@ pub fn read(spec: &Csv, file: &str, source: impl Read) -> Result<Dataset, Diagno
     let layout = Layout::of(spec, &line, file)?;
     let mut gathered = Vec::with_capacity(spec.fields.len());
     for field in &spec.fields {
-        let places = layout.places(field, file)?;
-        gathered.push(Gathered { field, places, layout: &layout, file, values: Values::of(field, file)? });
+        gathered.push(Gathered::new(field, layout.places(field, file)?, file)?);
     }
     let mut more =
         if layout.has_header { lines.read_byte_record(&mut line).map_err(unreadable)? } else { true };
-    let mut rows = 0;
+    let mut index = RowIndex::default();
+    let mut left = Some(held_bytes);
     while more {
-        let number = line.position().map_or(0, csv::Position::line);
+        let position = line.position();
+        let number = position.map_or(0, csv::Position::line);
         if line.len() != layout.width {
             return Err(Diagnostic::error(
                 "E0621",
@@ -38,40 +61,106 @@ pub fn read(spec: &Csv, file: &str, source: impl Read) -> Result<Dataset, Diagno
             ));
         }
         for field in &mut gathered {
-            field.take(&line, number)?;
+            field.take(&layout, &line, number)?;
         }
-        rows += 1;
+        index.push(position.map_or(0, csv::Position::byte), file)?;
+        if index.rows().is_multiple_of(FLUSH) {
+            flush(&mut gathered, &mut left)?;
+        }
         more = lines.read_byte_record(&mut line).map_err(unreadable)?;
     }
-    if rows == 0 {
+    index.end(lines.position().byte());
+    if index.rows() == 0 {
         return Err(Diagnostic::error("E0620", format!("`{file}` has a header but no rows")));
     }
+    flush(&mut gathered, &mut left)?;
+    let content = match left {
+        Some(_) => Content::Held(held(file, &mut gathered, index.rows())?),
+        None => Content::Streamed(hash_of(file, &mut gathered, index.rows())?),
+    };
+    let mut fields = Vec::with_capacity(gathered.len());
+    for field in gathered {
+        fields.push((field.places, field.table));
+    }
+    Ok(Scan { layout, index, fields, content })
+}
+
+pub fn reader<R: Read>(spec: &Csv, source: R) -> Reader<R> {
+    let mut builder = ReaderBuilder::new();
+    builder
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(spec.delimiter)
+        .buffer_capacity(1 << 16)
+        .from_reader(source)
+}
+
+/// Moves values on, to be held while `left` bytes allow it.
+fn flush(gathered: &mut [Gathered], left: &mut Option<u64>) -> Result<(), Diagnostic> {
+    for field in gathered.iter_mut() {
+        let bytes = field.flush(left.is_some())?;
+        *left = left.and_then(|left| left.checked_sub(bytes));
+    }
+    if left.is_none() {
+        gathered.iter_mut().for_each(Gathered::let_go);
+    }
+    Ok(())
+}
+
+fn held(file: &str, gathered: &mut [Gathered], rows: usize) -> Result<Dataset, Diagnostic> {
     let source = format!("`{file}`");
     let (mut fields, mut tables) = (IndexMap::new(), IndexMap::new());
     for field in gathered {
         let (name, row_shape) = (field.field.name.clone(), field.field.row_shape.clone());
-        let (tensor, table) = field.finish(rows)?;
+        let tensor = field.whole(rows)?;
         let tensor = shape_rows(&source, &name, tensor, row_shape.as_deref())?;
-        if let Some(table) = table {
-            tables.insert(name.clone(), table);
+        if let Some(table) = &field.table {
+            tables.insert(name.clone(), table.clone());
         }
         if fields.insert(name.clone(), tensor).is_some() {
-            return Err(Diagnostic::error(
-                "E0631",
-                format!("{source} is asked for the field `{name}` twice"),
-            ));
+            return Err(twice(&source, &name));
         }
     }
     Ok(Dataset { tables, ..Dataset::new(&source, fields)? })
 }
 
+/// As of a held data set with the same values.
+fn hash_of(file: &str, gathered: &mut [Gathered], rows: usize) -> Result<u64, Diagnostic> {
+    let mut content = ContentHash::new();
+    for field in gathered.iter_mut() {
+        let row_shape = field.row_shape(file)?;
+        field.number_words()?;
+        let hash = field.hash.finish();
+        content.field(&field.field.name, field.field.dtype, rows, &row_shape, hash);
+    }
+    for field in gathered.iter() {
+        field.table.iter().for_each(|table| content.table(&field.field.name, table));
+    }
+    Ok(content.finish())
+}
+
+pub fn twice(source: &str, name: &str) -> Diagnostic {
+    Diagnostic::error("E0631", format!("{source} is asked for the field `{name}` twice"))
+}
+
 /// A field while its lines come in.
-struct Gathered<'a> {
+pub struct Gathered<'a> {
     field: &'a CsvField,
     places: Vec<usize>,
-    layout: &'a Layout,
     file: &'a str,
     values: Values,
+    /// What was flushed, to be held.
+    chunks: Vec<Chunk>,
+    /// Of what was flushed and let go.
+    hash: Fnv64,
+    /// The words in the order of their final ids, after the end.
+    table: Option<Vec<String>>,
+}
+
+enum Chunk {
+    Numbers(Tensor),
+    /// By the order in which words were seen.
+    Words(Vec<u32>),
 }
 
 enum Values {
@@ -119,8 +208,14 @@ impl Values {
     }
 }
 
-impl Gathered<'_> {
-    fn take(&mut self, line: &ByteRecord, number: u64) -> Result<(), Diagnostic> {
+impl<'a> Gathered<'a> {
+    pub fn new(field: &'a CsvField, places: Vec<usize>, file: &'a str) -> Result<Gathered<'a>, Diagnostic> {
+        let values = Values::of(field, file)?;
+        Ok(Gathered { field, places, file, values, chunks: Vec::new(), hash: Fnv64::new(), table: None })
+    }
+
+    /// The values of a line, which has this number in the file.
+    pub fn take(&mut self, layout: &Layout, line: &ByteRecord, number: u64) -> Result<(), Diagnostic> {
         for index in 0..self.places.len() {
             let place = self.places[index];
             let cell = value::trimmed(line.get(place).unwrap_or_default());
@@ -135,12 +230,12 @@ impl Gathered<'_> {
             }
             if let Values::Words(words) = &mut self.values {
                 if let Err(fault) = words.push(cell) {
-                    return Err(self.word_fault(&fault, cell, place, number));
+                    return Err(self.word_fault(layout, &fault, cell, place, number));
                 }
                 continue;
             }
             let parsed = value::parse(cell, self.field.dtype, &self.field.steps)
-                .map_err(|fault| self.number_fault(fault, cell, place, number))?;
+                .map_err(|fault| self.number_fault(layout, fault, cell, place, number))?;
             match (&mut self.values, parsed) {
                 // The value is an f32's, so nothing is lost.
                 (Values::F32(values), Number::Float(value)) => values.push(value as f32),
@@ -152,42 +247,123 @@ impl Gathered<'_> {
         Ok(())
     }
 
-    fn finish(self, rows: usize) -> Result<(Tensor, Option<Vec<String>>), Diagnostic> {
-        let shape = match &self.field.columns {
-            super::Columns::One(_) => vec![rows],
-            _ => vec![rows, self.places.len()],
+    /// Moves the values on as the field's dtype has them, to be held or only hashed. Tells how many bytes they take.
+    fn flush(&mut self, hold: bool) -> Result<u64, Diagnostic> {
+        let chunk = match &mut self.values {
+            Values::Undecided => return Ok(0),
+            Values::Words(words) => Chunk::Words(std::mem::take(&mut words.ids)),
+            _ => Chunk::Numbers(self.numbers()?),
         };
-        let dtype = self.field.dtype;
-        match self.values {
-            Values::F32(values) => Ok((Tensor::from_vec(shape, values)?, None)),
-            Values::Float(values) => Ok((Tensor::from_vec(shape, values)?.cast(dtype)?, None)),
-            Values::Integer(values) => Ok((Tensor::from_vec(shape, values)?.cast(dtype)?, None)),
-            Values::Undecided => Ok((Tensor::zeros(dtype, shape)?, None)),
-            Values::Words(words) => {
-                let (ids, table) = words.finish();
-                let high = dtype.integer_range().map_or(0, |(_, high)| high);
-                if table.len() as i64 - 1 > high {
-                    return Err(Diagnostic::error(
-                        "E0626",
-                        format!(
-                            "field `{}` of `{}` has {} different words, more than {dtype} can number",
-                            self.field.name,
-                            self.file,
-                            table.len()
-                        ),
-                    ));
+        let bytes = match &chunk {
+            Chunk::Words(ids) => ids.len() * size_of::<u32>(),
+            Chunk::Numbers(tensor) => tensor.bytes().len(),
+        };
+        self.chunks.push(chunk);
+        if !hold {
+            self.let_go();
+        }
+        Ok(bytes as u64)
+    }
+
+    /// Hashes what was held so far.
+    fn let_go(&mut self) {
+        for chunk in std::mem::take(&mut self.chunks) {
+            self.hash = match (&chunk, &self.values) {
+                (Chunk::Numbers(tensor), _) => hash_elements(self.hash, tensor),
+                (Chunk::Words(ids), Values::Words(words)) => {
+                    let known = ids.iter().filter_map(|id| words.seen.get_index(*id as usize));
+                    known.fold(self.hash, |hash, (word, ())| hash.text(word))
                 }
-                Ok((Tensor::from_vec(shape, ids)?.cast(dtype)?, Some(table)))
+                (Chunk::Words(_), _) => self.hash, // only words are flushed as words
+            };
+        }
+    }
+
+    /// The values taken since the last time, in the field's dtype; words by the given table.
+    pub fn numbers(&mut self) -> Result<Tensor, Diagnostic> {
+        let dtype = self.field.dtype;
+        match &mut self.values {
+            Values::F32(values) => drained(values, dtype),
+            Values::Float(values) => drained(values, dtype),
+            Values::Integer(values) => drained(values, dtype),
+            Values::Undecided => Tensor::zeros(dtype, [0]),
+            Values::Words(words) => {
+                let ids: Vec<i64> = words.ids.drain(..).map(i64::from).collect();
+                Tensor::from_vec([ids.len()], ids)?.cast(dtype)
             }
         }
     }
 
-    fn at(&self, place: usize, line: u64) -> String {
-        format!("`{}`, line {line}, {}", self.file, self.layout.call(place))
+    /// Everything that was held, piece by piece, so that it does not lie in memory twice.
+    fn whole(&mut self, rows: usize) -> Result<Tensor, Diagnostic> {
+        let ranks = self.number_words()?;
+        let dtype = self.field.dtype;
+        let mut whole = Tensor::zeros(dtype, self.shape(rows))?;
+        let mut rest = whole.bytes_mut();
+        for chunk in std::mem::take(&mut self.chunks) {
+            let tensor = match chunk {
+                Chunk::Numbers(tensor) => tensor,
+                Chunk::Words(ids) => {
+                    let ids: Vec<i64> = ids.into_iter().map(|id| ranks[id as usize]).collect();
+                    Tensor::from_vec([ids.len()], ids)?.cast(dtype)?
+                }
+            };
+            let (target, after) = rest.split_at_mut(tensor.bytes().len());
+            target.copy_from_slice(tensor.bytes());
+            rest = after;
+        }
+        Ok(whole)
     }
 
-    fn number_fault(&self, fault: Fault, cell: &[u8], place: usize, line: u64) -> Diagnostic {
-        let (at, dtype, cell) = (self.at(place, line), self.field.dtype, shown(cell));
+    /// Settles which word has which id; by the order in which words were seen, what their ids are.
+    fn number_words(&mut self) -> Result<Vec<i64>, Diagnostic> {
+        let Values::Words(words) = &mut self.values else { return Ok(Vec::new()) };
+        let (ranks, table) = std::mem::take(words).finish();
+        let dtype = self.field.dtype;
+        let high = dtype.integer_range().map_or(0, |(_, high)| high);
+        if table.len() as i64 - 1 > high {
+            return Err(Diagnostic::error(
+                "E0626",
+                format!(
+                    "field `{}` of `{}` has {} different words, more than {dtype} can number",
+                    self.field.name,
+                    self.file,
+                    table.len()
+                ),
+            ));
+        }
+        self.table = Some(table);
+        Ok(ranks)
+    }
+
+    /// Of so many rows, before they take the shape that the model wants.
+    fn shape(&self, rows: usize) -> Vec<usize> {
+        match &self.field.columns {
+            super::Columns::One(_) => vec![rows],
+            _ => vec![rows, self.places.len()],
+        }
+    }
+
+    /// Of one row, as the model wants it.
+    pub fn row_shape(&self, file: &str) -> Result<Vec<usize>, Diagnostic> {
+        let row = Tensor::zeros(self.field.dtype, self.shape(1))?;
+        let row = shape_rows(&format!("`{file}`"), &self.field.name, row, self.field.row_shape.as_deref())?;
+        Ok(row.shape()[1..].to_vec())
+    }
+
+    fn at(&self, layout: &Layout, place: usize, line: u64) -> String {
+        format!("`{}`, line {line}, {}", self.file, layout.call(place))
+    }
+
+    fn number_fault(
+        &self,
+        layout: &Layout,
+        fault: Fault,
+        cell: &[u8],
+        place: usize,
+        line: u64,
+    ) -> Diagnostic {
+        let (at, dtype, cell) = (self.at(layout, place, line), self.field.dtype, shown(cell));
         match fault {
             Fault::Missing => missing(&at, &cell),
             Fault::Text => {
@@ -211,8 +387,15 @@ impl Gathered<'_> {
         }
     }
 
-    fn word_fault(&self, fault: &WordFault, cell: &[u8], place: usize, line: u64) -> Diagnostic {
-        let (at, cell) = (self.at(place, line), shown(cell));
+    fn word_fault(
+        &self,
+        layout: &Layout,
+        fault: &WordFault,
+        cell: &[u8],
+        place: usize,
+        line: u64,
+    ) -> Diagnostic {
+        let (at, cell) = (self.at(layout, place, line), shown(cell));
         match fault {
             WordFault::Missing => missing(&at, &cell),
             WordFault::NotText => Diagnostic::error("E0628", format!("{at}: `{cell}` is not UTF-8"))
@@ -272,7 +455,7 @@ impl Words {
         Ok(())
     }
 
-    /// Ids by sorted order, and that order.
+    /// The id of each word by the order in which it was seen, and the words in the order of their ids.
     fn finish(self) -> (Vec<i64>, Vec<String>) {
         let mut order: Vec<usize> = (0..self.seen.len()).collect();
         let words: Vec<String> = self.seen.into_keys().collect();
@@ -284,9 +467,15 @@ impl Words {
         for (place, word) in order.iter().enumerate() {
             rank[*word] = place as i64;
         }
-        let ids = self.ids.iter().map(|id| rank[*id as usize]).collect();
-        (ids, order.into_iter().map(|word| words[word].clone()).collect())
+        (rank, order.into_iter().map(|word| words[word].clone()).collect())
     }
+}
+
+/// The store's values as an array; the store's memory stays for the next ones.
+fn drained<T: tensor::Element>(values: &mut Vec<T>, dtype: DType) -> Result<Tensor, Diagnostic> {
+    let tensor = Tensor::from_vec([values.len()], &values[..])?;
+    values.clear();
+    if tensor.dtype() == dtype { Ok(tensor) } else { tensor.cast(dtype) }
 }
 
 fn missing(at: &str, cell: &str) -> Diagnostic {

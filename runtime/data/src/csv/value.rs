@@ -68,13 +68,13 @@ fn text_of_number(cell: &[u8]) -> Option<&str> {
 }
 
 fn float(text: &str, dtype: DType) -> Result<f64, Fault> {
-    let wide: f64 = text.parse().map_err(|_| Fault::Text)?;
+    let wide = || text.parse::<f64>().map_err(|_| Fault::Text);
     let value = match dtype {
         // Through f64 a decimal would be rounded twice.
         DType::F32 => text.parse::<f32>().map_err(|_| Fault::Text)?.into(),
-        DType::F16 => f16_to_f32(f64_to_f16(wide)).into(),
-        DType::BF16 => bf16_to_f32(f64_to_bf16(wide)).into(),
-        _ => wide,
+        DType::F16 => f16_to_f32(f64_to_f16(wide()?)).into(),
+        DType::BF16 => bf16_to_f32(f64_to_bf16(wide()?)).into(),
+        _ => wide()?,
     };
     if value.is_finite() { Ok(value) } else { Err(Fault::Range) }
 }

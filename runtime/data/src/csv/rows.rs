@@ -1,0 +1,253 @@
+//! A table that stays in its file: rows are read as they are asked for, by the index that the first reading made.
+
+use super::{
+    Csv,
+    header::Layout,
+    index::RowIndex,
+    read::{Content, Gathered, reader, scan, twice},
+};
+use crate::{
+    FieldInfo,
+    source::{RowSource, reused},
+};
+use base::Diagnostic;
+use csv::ByteRecord;
+use indexmap::IndexMap;
+use std::{
+    collections::VecDeque,
+    fs::File,
+    io::{self, Read},
+    ops::Range,
+    path::Path,
+    time::SystemTime,
+};
+use tensor::{Tensor, file};
+
+/// Reads the table once: into memory where its values take up to `held_bytes`, else only to know it.
+pub fn open(spec: &Csv, path: &Path, held_bytes: u64) -> Result<Box<dyn RowSource>, Diagnostic> {
+    let name = path.display().to_string();
+    let (file, _) = file::open(path)?;
+    let stamp = Stamp::of(&file).map_err(|error| file::unreadable(path, &error))?;
+    let scanned = scan(spec, &name, &file, held_bytes)?;
+    let hash = match scanned.content {
+        Content::Held(dataset) => return Ok(Box::new(dataset)),
+        Content::Streamed(hash) => hash,
+    };
+    let mut rows = CsvRows {
+        spec: spec.clone(),
+        places: Vec::new(),
+        fields: Vec::new(),
+        tables: IndexMap::new(),
+        layout: scanned.layout,
+        index: scanned.index,
+        file: Positioned::new(file),
+        stamp,
+        name,
+        hash,
+    };
+    for (field, (places, table)) in rows.spec.fields.iter_mut().zip(scanned.fields) {
+        if rows.fields.iter().any(|known| known.name == field.name) {
+            return Err(twice(&format!("`{}`", rows.name), &field.name));
+        }
+        if let Some(table) = &table {
+            rows.tables.insert(field.name.clone(), table.clone());
+        }
+        field.table = table;
+        let row_shape = Gathered::new(field, places.clone(), &rows.name)?.row_shape(&rows.name)?;
+        rows.fields.push(FieldInfo { name: field.name.clone(), dtype: field.dtype, row_shape });
+        rows.places.push(places);
+    }
+    rows.unchanged()?;
+    Ok(Box::new(rows))
+}
+
+struct CsvRows {
+    /// With the tables of words that were found.
+    spec: Csv,
+    /// Of each field, its columns.
+    places: Vec<Vec<usize>>,
+    fields: Vec<FieldInfo>,
+    tables: IndexMap<String, Vec<String>>,
+    layout: Layout,
+    index: RowIndex,
+    file: Positioned,
+    stamp: Stamp,
+    name: String,
+    hash: u64,
+}
+
+/// What tells that a file was changed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    length: u64,
+    modified: Option<SystemTime>,
+}
+
+/// A file that is read at places of one's choice.
+#[cfg(unix)]
+struct Positioned(File);
+
+#[cfg(not(unix))]
+struct Positioned(std::sync::Mutex<File>);
+
+/// Parts of a file, one after the other.
+struct Parts<'a> {
+    file: &'a Positioned,
+    parts: VecDeque<Range<u64>>,
+}
+
+impl RowSource for CsvRows {
+    fn rows(&self) -> usize {
+        self.index.rows()
+    }
+
+    fn fields(&self) -> Vec<FieldInfo> {
+        self.fields.clone()
+    }
+
+    fn tables(&self) -> &IndexMap<String, Vec<String>> {
+        &self.tables
+    }
+
+    fn content_hash(&self) -> u64 {
+        self.hash
+    }
+
+    fn is_held(&self) -> bool {
+        false
+    }
+
+    fn gather(
+        &self,
+        wanted: &[usize],
+        rows: &[usize],
+        _: Option<u64>,
+        batch: &mut Vec<Tensor>,
+    ) -> Result<(), Diagnostic> {
+        assert!(rows.iter().all(|row| *row < self.rows()), "a row outside of the file");
+        // In the order of the file, so that neighbours are read at once and the disk's head goes one way.
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        order.sort_unstable_by_key(|place| (rows[*place], *place));
+        let sorted: Vec<usize> = order.iter().map(|place| rows[*place]).collect();
+        let mut gathered = wanted
+            .iter()
+            .map(|field| Gathered::new(&self.spec.fields[*field], self.places[*field].clone(), &self.name))
+            .collect::<Result<Vec<_>, Diagnostic>>()?;
+        // The first reading found all of it in order, so that any fault is another file's.
+        self.take(&sorted, &mut gathered).map_err(|_| self.changed())?;
+        self.unchanged()?;
+        let mut back = vec![0; rows.len()];
+        order.iter().enumerate().for_each(|(from, to)| back[*to] = from);
+        let mut old = std::mem::take(batch).into_iter();
+        for (field, mut values) in wanted.iter().zip(gathered) {
+            let info = &self.fields[*field];
+            let shape = std::iter::once(rows.len()).chain(info.row_shape.iter().copied()).collect::<Vec<_>>();
+            let values = values.numbers()?.reshape(shape)?;
+            let mut target = reused(old.next(), info.dtype, rows.len(), &info.row_shape)?;
+            values.gather_rows_into(&back, &mut target);
+            batch.push(target);
+        }
+        Ok(())
+    }
+}
+
+impl CsvRows {
+    /// The values of these rows, which ascend and may repeat.
+    fn take(&self, sorted: &[usize], gathered: &mut [Gathered]) -> Result<(), Diagnostic> {
+        let mut blocks: Vec<usize> = sorted.iter().map(|row| self.index.block_of(*row)).collect();
+        blocks.dedup();
+        let parts = blocks.iter().map(|block| self.index.bytes_of(*block)).collect();
+        let mut lines = reader(&self.spec, Parts { file: &self.file, parts });
+        let mut line = ByteRecord::new();
+        let mut sorted = sorted.iter().peekable();
+        for block in blocks {
+            for row in self.index.rows_of(block) {
+                if sorted.peek().is_none() {
+                    return Ok(());
+                }
+                let found = lines.read_byte_record(&mut line).map_err(|_| self.changed())?;
+                if !found || line.len() != self.layout.width {
+                    return Err(self.changed());
+                }
+                while sorted.next_if(|wanted| **wanted == row).is_some() {
+                    for field in gathered.iter_mut() {
+                        field.take(&self.layout, &line, 0)?;
+                    }
+                }
+            }
+        }
+        if sorted.peek().is_some() { Err(self.changed()) } else { Ok(()) }
+    }
+
+    fn unchanged(&self) -> Result<(), Diagnostic> {
+        match self.file.stamp() {
+            Ok(stamp) if stamp == self.stamp => Ok(()),
+            _ => Err(self.changed()),
+        }
+    }
+
+    fn changed(&self) -> Diagnostic {
+        Diagnostic::error("E0646", format!("`{}` was changed while it was read", self.name))
+            .help("leave the file as it is until training ends, or train on a copy")
+    }
+}
+
+impl Stamp {
+    fn of(file: &File) -> io::Result<Stamp> {
+        let metadata = file.metadata()?;
+        Ok(Stamp { length: metadata.len(), modified: metadata.modified().ok() })
+    }
+}
+
+#[cfg(unix)]
+impl Positioned {
+    fn new(file: File) -> Positioned {
+        Positioned(file)
+    }
+
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::read_at(&self.0, into, at)
+    }
+
+    fn stamp(&self) -> io::Result<Stamp> {
+        Stamp::of(&self.0)
+    }
+}
+
+#[cfg(not(unix))]
+impl Positioned {
+    fn new(file: File) -> Positioned {
+        Positioned(std::sync::Mutex::new(file))
+    }
+
+    fn read_at(&self, into: &mut [u8], at: u64) -> io::Result<usize> {
+        use std::io::{Seek, SeekFrom};
+        // The place is set anew each time, so that a panic elsewhere leaves nothing behind.
+        let mut file = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        file.seek(SeekFrom::Start(at))?;
+        file.read(into)
+    }
+
+    fn stamp(&self) -> io::Result<Stamp> {
+        Stamp::of(&self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+}
+
+impl Read for Parts<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let mut filled = 0;
+        while let Some(part) = self.parts.front_mut().filter(|_| filled < into.len()) {
+            let length = (part.end - part.start).min((into.len() - filled) as u64) as usize;
+            let read = self.file.read_at(&mut into[filled..filled + length], part.start)?;
+            if read == 0 && length > 0 {
+                break;
+            }
+            part.start += read as u64;
+            filled += read;
+            if part.start == part.end {
+                self.parts.pop_front();
+            }
+        }
+        Ok(filled)
+    }
+}
