@@ -1,8 +1,9 @@
 # Two commands: `make demo` shows what this is, `make test` runs everything that tests it.
 SHELL := /bin/bash
+PYTHON ?= python3
 DLC := $(or $(CARGO_TARGET_DIR),target)/release/dlc
 
-.PHONY: help setup build demo card test tidy fmt
+.PHONY: help setup build demo card test references tidy fmt
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +26,9 @@ test: setup ## Run every test
 	else \
 		cargo test --workspace --no-fail-fast; \
 	fi
+
+references: ## Make what PyTorch computes anew, networks of full size too (PYTHON=… with bench-suite/requirements.txt)
+	@cd bench-suite && $(PYTHON) -m exporters.pytorch --full
 
 tidy: ## Check the house rules: dependency edges, file sizes, explanations
 	@cargo dev tidy

@@ -57,6 +57,7 @@ def main() -> None:
     torch.use_deterministic_algorithms(True)
     if not arguments.only:
         print(f"{write_families(folder)} cases")
+        models.write_list(folder / "full.json")
     print(f"{models.write(folder / 'models', 'small', arguments.only)} networks")
     if arguments.full:
         torch.set_num_threads(torch.multiprocessing.cpu_count())

@@ -6,6 +6,7 @@ A file has `small()`, whose results are committed, and where the network comes i
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -54,3 +55,10 @@ def write(folder: Path, size: str, only: str) -> int:
                 core.write(network, folder / network.name)
                 count += 1
     return count
+
+
+def write_list(path: Path) -> None:
+    """The networks of full size, and how many parameters each has: that can be tested without references."""
+    networks = [network for file in FILES for network in getattr(file, "full", list)()]
+    entries = {network.name: core.request(network) for network in sorted(networks, key=lambda n: n.name)}
+    path.write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n")

@@ -91,6 +91,8 @@ def write(network: Network, folder: Path) -> None:
         with torch.no_grad():
             prepare(network, module, batches[0], 0)
             for n, y in outputs(network, module.eval(), batches[0]).items():
+                if y.numel() > 1 and y.std() == 0:
+                    raise ValueError(f"{network.name}: `{n}` is the same everywhere, so it shows nothing")
                 arrays[f"{precision}.{n}"] = y.numpy()
         trained = copy.deepcopy(module).train()
         loss = train_loss(network, trained, batches[0], 0)
@@ -106,22 +108,29 @@ def write(network: Network, folder: Path) -> None:
         raise ValueError(f"{network.name}: results that are not finite")
     np.savez_compressed(folder / "arrays.npz", **arrays)
     entry = {
-        "file": network.file,
-        "model": network.model,
-        "settings": network.settings,
-        "replace": network.replace,
+        **request(network),
         "inputs": list(network.batches[0]),
         "outputs": list(network.outputs),
         "batches": len(network.batches),
         "precisions": list(network.precisions),
         "interpret": network.interpret,
         "torch": torch.__version__,
-        "parameters": parameters(network.module),
         "loss": losses,
         "curve": curves,
         "spread": spread(network, curves),
     }
     (folder / "reference.json").write_text(json.dumps(entry, indent=1, ensure_ascii=False) + "\n")
+
+
+def request(network: Network) -> dict:
+    """How `dlc` is asked for the network, and how large it is."""
+    return {
+        "file": network.file,
+        "model": network.model,
+        "settings": network.settings,
+        "replace": network.replace,
+        "parameters": parameters(network.module),
+    }
 
 
 def curve(network: Network, module: nn.Module, batches: list[Tensors]) -> list[float]:

@@ -14,3 +14,9 @@ def labelled(seed: str, rows: int, channels: int, side: int, classes: int, batch
         }
         for _ in range(batches)
     ]
+
+
+def resized(text: str, side: int) -> dict[str, str]:
+    """What changes in a model's text that resizes its pictures as `text` has it."""
+    ours = f"resize({side}, {side})"
+    return {} if ours == text else {text: ours}

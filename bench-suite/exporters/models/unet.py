@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn, optim
 
 from ..case import Tensors
-from .core import Draws, Network, filled
+from .core import Draws, Network, filled, held
 
 
 class DoubleConv(nn.Sequential):
@@ -79,12 +79,22 @@ def loss(found: Tensors, given: Tensors) -> Tensor:
     return F.binary_cross_entropy_with_logits(mask, target) + dice.mean()
 
 
+def unet(width: int) -> nn.Module:
+    """With biases that keep single channels from being zero everywhere."""
+    module = filled(UNet(width), "unet")
+    with torch.no_grad():
+        for part in module.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.bias.copy_(held(part.bias + 0.5))
+    return module
+
+
 def network(width: int, side: int, rows: int, steps: int) -> Network:
     settings = {"width": width, "height": side, "wide": side}
     return Network(
         name="unet",
         file="unet.model",
-        module=filled(UNet(width), "unet"),
+        module=unet(width),
         layers=names(),
         inputs=("image",),
         outputs=("mask",),

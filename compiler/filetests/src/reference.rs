@@ -2,6 +2,8 @@
 //! what PyTorch made of them at f64; it is held against the definition at f64 and against compiled code at f32.
 //! What is not supported yet is counted as ignored, with the reason.
 
+mod networks;
+
 use crate::{run::executors::tensor, text::told};
 use driver::{Failure, NoCache, NoFiles, Options, Session, Trace};
 use exec::{Arena, Dims, Pool, Program};
@@ -20,7 +22,11 @@ type Executor<'a> = &'a dyn Fn(&[Array]) -> Result<Vec<Array>, Failed>;
 
 pub fn trials() -> Vec<Trial> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench-suite/references");
-    match read(&folder) {
+    let all = read(&folder).and_then(|mut trials| {
+        trials.extend(networks::trials(&folder)?);
+        Ok(trials)
+    });
+    match all {
         Ok(trials) => trials,
         Err(failed) => vec![Trial::test("reference", move || Err(failed))],
     }
