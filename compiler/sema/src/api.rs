@@ -11,11 +11,11 @@ use graph::{FuncId, Module, Type};
 /// - `grad`: fields, weights, states, `seed`, `step` → `loss`, one gradient a weight (`training` is true).
 /// - `step`: fields, weights, states, optimiser states, `seed`, `step`, `total_steps` → `loss`; `lr`, `grad_norm` (before
 ///   clipping) and `weight_norm` (before the update) of role metric; weights that are not frozen, states, optimiser
-///   states. `step` counts updates from 0. With a plateau, it takes `lr_scale` (f32) too; with `ema`, optimiser states
+///   states. `step` counts updates from 0. With a plateau, it takes `lr_scale` (f64) too; with `ema`, optimiser states
 ///   `ema/NAME` are the weights' running averages.
 /// - `accumulate`, where an update takes several batches: fields, weights, states, sums of gradients `gradient/NAME`,
 ///   `seed`, `step`, `part`, `share` → `loss`, states, sums of gradients. It takes every batch but the last, which `step`
-///   takes along with the sums. `part` counts the batches of an update from 0; `share` (f32) is the batch's share of the
+///   takes along with the sums. `part` counts the batches of an update from 0; `share` (f64) is the batch's share of the
 ///   update's rows, which its gradients are multiplied by.
 /// - `eval`: fields, weights, states, `seed` → accumulators (role metric): names ending in `.sum` are added over the
 ///   batches of a split, those ending in `.keep` concatenated along axis 0.

@@ -294,7 +294,7 @@ impl<'p> Checker<'p> {
         let ids: Vec<NodeId> = trained.iter().map(|(_, id, _)| *id).collect();
         let mut grads = self.derive(loss_id, &ids, span)?;
         if spec.accumulate > 1 {
-            let share = Param { name: "share".into(), role: Role::Control, ty: Type::scalar(DType::F32) };
+            let share = Param { name: "share".into(), role: Role::Control, ty: Type::scalar(DType::F64) };
             let share = self.param(share);
             for ((name, ..), grad) in trained.iter().zip(&mut grads) {
                 let ty = self.ty(*grad).clone();

@@ -35,8 +35,8 @@ impl Controls {
             ("total_steps", scalar(total_steps)?),
             ("epoch", scalar(0)?),
             ("part", scalar(0)?),
-            ("share", Tensor::from_vec([], [1f32])?),
-            ("lr_scale", Tensor::from_vec([], [1f32])?),
+            ("share", Tensor::from_vec([], [1f64])?),
+            ("lr_scale", Tensor::from_vec([], [1f64])?),
         ];
         Ok(Controls { values })
     }
@@ -50,11 +50,11 @@ impl Controls {
     /// The number of the batch in its update, and its share of the update's rows.
     pub fn set_part(&mut self, part: u64, share: f64) {
         self.write("part", part.cast_signed());
-        self.write("share", share as f32);
+        self.write("share", share);
     }
 
     pub fn set_rate_scale(&mut self, scale: f64) {
-        self.write("lr_scale", scale as f32);
+        self.write("lr_scale", scale);
     }
 
     fn write<T: Element>(&mut self, name: &str, value: T) {

@@ -10,7 +10,7 @@
 //! one); `step` and `epoch` count from 0. Where an update takes several batches, `step` gets the last of them, and
 //! `accumulate(fields, parameters, gradients, …)` those before: it gives the loss, states, and the sums of gradients
 //! `gradient/NAME`, which `step` takes too. Both then take `part`, the number of the batch in its update from 0, and
-//! `share`, its part of the update's rows, an f32 that its gradients are multiplied by. `lr_scale` is an f32 that begins
+//! `share`, its part of the update's rows, an f64 that its gradients are multiplied by. `lr_scale` is an f64 that begins
 //! at 1. An optimiser state `ema/NAME` is the running average of the weight `NAME`, which measuring takes instead of it. `eval(fields, weights, states, seed)` gives accumulators: `NAME.sum` is added up
 //! over the batches in f64, `NAME.keep` is concatenated. `eval_finish` takes accumulators by name and gives the loss and
 //! the metrics; a metric `M` that it leaves out is the ROC AUC of `M.scores.keep` and `M.labels.keep`. `fit(fields,

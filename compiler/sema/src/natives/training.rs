@@ -48,7 +48,7 @@ impl<'p> Checker<'p> {
                 );
             }
             None => {
-                let ty = Type::scalar(DType::F32);
+                let ty = Type::scalar(DType::F64);
                 let id = self.param(Param { name: "lr_scale".into(), role: Role::Control, ty });
                 let id = self.cast(id, DType::Float, span)?;
                 self.plateau = Some((plateau, id));

@@ -1,0 +1,5 @@
+//! Training as its users meet it.
+
+mod definition;
+mod interrupted;
+mod runs;
