@@ -9,6 +9,7 @@ mod faults;
 mod library;
 mod reference;
 mod run;
+mod sweep;
 mod syntax;
 mod text;
 
@@ -32,6 +33,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(faults::shipped());
     trials.extend(library::trials());
     trials.extend(reference::trials());
+    trials.extend(sweep::trials());
     trials.extend(batches::trials());
     trials
 }

@@ -1,0 +1,1 @@
+"""Many small configurations of one function each: `python -m exporters.sweeps` rewrites `references/sweeps`."""
