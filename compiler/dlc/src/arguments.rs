@@ -1,5 +1,6 @@
 //! What can be typed. Each verb's own arguments stand in its file.
 
+use crate::limits::LimitArguments;
 use crate::verbs::{check, compile, doctor, eval, explain, fmt, grad, inspect, run, test, train};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -67,6 +68,8 @@ pub struct Everywhere {
     /// No progress, no summaries
     #[arg(long, short, global = true)]
     pub quiet: bool,
+    #[command(flatten)]
+    pub limits: LimitArguments,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -75,6 +75,11 @@ impl Cx {
         Ok(Session::new(&name, &text, beside.as_ref(), options))
     }
 
+    /// What the files that a verb reads may ask for.
+    pub fn limits(&self) -> tensor::Limits {
+        self.everywhere.limits.limits()
+    }
+
     pub fn pool(&self) -> Result<exec::Pool, Fault> {
         Ok(exec::Pool::new(self.everywhere.threads)?)
     }

@@ -12,7 +12,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
-use tensor::{DType, Limits, Tensor};
+use tensor::{DType, Tensor};
 
 /// Reads the data. `places` are the words of `--data`: a path for the whole source, or NAME=PATH for one field.
 pub fn read(
@@ -23,7 +23,7 @@ pub fn read(
     places: &[String],
 ) -> Result<Box<dyn RowSource>, Fault> {
     let Some(source) = &train.source else {
-        return augmented(cx, train, read_files(session, train, places)?);
+        return augmented(cx, train, read_files(cx, session, train, places)?);
     };
     let mut path = source.path.as_ref().map(|path| locate(file, path));
     let mut replaced = Vec::new();
@@ -36,13 +36,17 @@ pub fn read(
             None => path = Some(place.into()),
         }
     }
-    let limits = Limits::default();
-    let dataset = match (source.kind.as_str(), &path) {
-        ("csv", Some(path)) => Csv::new(csv_fields(session, train, source)?).read(path)?,
-        ("parquet", Some(path)) => data::read_parquet(path, &csv_fields(session, train, source)?, &limits)?,
-        ("npz", Some(path)) => data::read_npz(path, &array_fields(session, train, source)?, &limits)?,
+    let limits = cx.limits();
+    let dataset: Box<dyn RowSource> = match (source.kind.as_str(), &path) {
+        ("csv", Some(path)) => Csv { limits, ..Csv::new(csv_fields(session, train, source)?) }.open(path)?,
+        ("parquet", Some(path)) => {
+            Box::new(data::read_parquet(path, &csv_fields(session, train, source)?, &limits)?)
+        }
+        ("npz", Some(path)) => {
+            Box::new(data::read_npz(path, &array_fields(session, train, source)?, &limits)?)
+        }
         ("safetensors", Some(path)) => {
-            data::read_safetensors(path, &array_fields(session, train, source)?, &limits)?
+            Box::new(data::read_safetensors(path, &array_fields(session, train, source)?, &limits)?)
         }
         (kind @ ("npy" | "idx"), Some(path)) => {
             // A folder holds a file for each field; a file feeds them all.
@@ -52,14 +56,15 @@ pub fn read(
                 fields.into_iter().map(|field| (place(&field.entry), field)).collect();
             let files: Vec<(&Path, ArrayField)> =
                 files.iter().map(|(path, field)| (path.as_path(), field.clone())).collect();
-            if kind == "idx" { data::read_idx(&files, &limits)? } else { data::read_npy(&files, &limits)? }
+            let read = if kind == "idx" { data::read_idx } else { data::read_npy };
+            Box::new(read(&files, &limits)?)
         }
-        ("text", Some(path)) => text(session, train, source)?.read(path, &limits)?,
-        ("images", Some(path)) => images(session, train, source)?.read(path, &limits)?,
+        ("text", Some(path)) => Box::new(text(session, train, source)?.read(path, &limits)?),
+        ("images", Some(path)) => images(session, train, source)?.open(path, &limits)?,
         ("synthetic", _) => {
             let rows = source.rows.and_then(|rows| usize::try_from(rows).ok()).unwrap_or(0);
             let seed = cx.everywhere.seed.unwrap_or(u64::try_from(train.seed).unwrap_or(0));
-            data::synthetic(rows, &synthetic_fields(session, train, source)?, seed, &limits)?
+            Box::new(data::synthetic(rows, &synthetic_fields(session, train, source)?, seed, &limits)?)
         }
         (kind, _) => {
             return Err(
@@ -67,7 +72,7 @@ pub fn read(
             );
         }
     };
-    let mut dataset = Overlay::new(Box::new(dataset));
+    let mut dataset = Overlay::new(dataset);
     for (name, file) in replaced {
         let field = field(session, train, &name)?;
         let array = ArrayField {
@@ -87,8 +92,13 @@ pub fn read(
 }
 
 /// Without a source in the model: every field from `--data`.
-fn read_files(session: &Session, train: &TrainSpec, places: &[String]) -> Result<Box<dyn RowSource>, Fault> {
-    let limits = Limits::default();
+fn read_files(
+    cx: &Cx,
+    session: &Session,
+    train: &TrainSpec,
+    places: &[String],
+) -> Result<Box<dyn RowSource>, Fault> {
+    let limits = cx.limits();
     let arrays = |skip_defaults: bool| -> Result<Vec<ArrayField>, Fault> {
         let wanted = train.fields.iter().filter(|field| !(skip_defaults && field.default.is_some()));
         let fields = wanted.map(|wanted| {

@@ -9,6 +9,7 @@ mod cx;
 mod dataset;
 mod explanations;
 mod fault;
+mod limits;
 mod object_cache;
 mod output;
 mod parameters;

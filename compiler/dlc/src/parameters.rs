@@ -9,14 +9,14 @@ use std::{
     io::Read,
     path::{Path, PathBuf},
 };
-use tensor::{DType, Limits, Tensor, npy, npz};
+use tensor::{DType, Tensor, npy, npz};
 
 /// Seed where neither the command line nor the model states one.
 const DEFAULT_SEED: u64 = 0;
 
 /// Reads arrays for inputs: an npz file, `NAME=file.npy`, or `-` for an npz file on standard input. Later ones win.
-pub fn read_inputs(sources: &[String]) -> Result<BTreeMap<String, Tensor>, Fault> {
-    let limits = Limits::default();
+pub fn read_inputs(cx: &Cx, sources: &[String]) -> Result<BTreeMap<String, Tensor>, Fault> {
+    let limits = cx.limits();
     let mut arrays = BTreeMap::new();
     for source in sources {
         if let Some((name, file)) = source.split_once('=') {

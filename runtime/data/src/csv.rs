@@ -3,6 +3,7 @@
 
 mod header;
 mod index;
+mod lines;
 mod read;
 mod rows;
 mod value;
@@ -12,7 +13,7 @@ pub(crate) use header::Layout;
 use crate::{Dataset, RowSource, Step};
 use base::Diagnostic;
 use std::{io::Read, ops::Range, path::Path};
-use tensor::{DType, file};
+use tensor::{DType, Limits, file};
 
 /// What to read from a table.
 #[derive(Clone, PartialEq, Debug)]
@@ -23,6 +24,7 @@ pub struct Csv {
     /// Whether the first line holds names. `None` finds out: yes where a column is asked for by its name, else yes where
     /// nothing in the line is a number.
     pub header: Option<bool>,
+    pub limits: Limits,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -60,7 +62,7 @@ pub enum Column {
 
 impl Csv {
     pub fn new(fields: Vec<CsvField>) -> Csv {
-        Csv { fields, delimiter: b',', header: None }
+        Csv { fields, delimiter: b',', header: None, limits: Limits::default() }
     }
 
     /// All rows, in memory.
@@ -71,18 +73,19 @@ impl Csv {
 
     /// `name` is what messages call the source.
     pub fn read_from(&self, name: &str, source: impl Read) -> Result<Dataset, Diagnostic> {
-        match read::scan(self, name, source, u64::MAX)?.content {
+        match read::scan(self, name, source, self.limits.expanded_bytes)?.content {
             read::Content::Held(dataset) => Ok(dataset),
-            read::Content::Streamed(_) => {
-                Err(Diagnostic::error("E0608", format!("there is no memory for `{name}`")))
-            }
+            read::Content::Streamed(_) => Err(Diagnostic::error(
+                "E0602",
+                format!("`{name}` becomes more than the limit of {} bytes", self.limits.expanded_bytes),
+            )),
         }
     }
 
-    /// Values that take up to `held_bytes` are held in memory. Of a larger table the file is read once to check it, then
+    /// Values that take up to [`Limits::held_bytes`] are held in memory. Of a larger table the file is read once to check it, then
     /// row by row as they are asked for; in memory is an index of less than a hundredth of the file.
-    pub fn open(&self, path: &Path, held_bytes: u64) -> Result<Box<dyn RowSource>, Diagnostic> {
-        rows::open(self, path, held_bytes)
+    pub fn open(&self, path: &Path) -> Result<Box<dyn RowSource>, Diagnostic> {
+        rows::open(self, path)
     }
 }
 

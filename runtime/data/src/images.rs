@@ -1,6 +1,6 @@
 //! A folder of pictures, one subfolder a class.
 
-use crate::{Dataset, Step, steps::apply};
+use crate::{Dataset, FieldInfo, RowSource, Step, dataset::ContentHash, source::reused, steps::apply};
 use base::Diagnostic;
 use image::{
     DynamicImage, ImageDecoder, ImageFormat, ImageReader, RgbImage,
@@ -10,12 +10,16 @@ use indexmap::IndexMap;
 use std::{
     fs,
     io::Cursor,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    thread,
 };
-use tensor::{DType, Limits, Tensor, element_count, file};
+use tensor::{DType, Fnv64, Limits, Tensor, element_count, file};
 
-/// Pixels of one picture.
-const MOST_PIXELS: u64 = 64 << 20;
+/// A picture of one colour has this many pixels for each byte of its file, and no other has more.
+const MOST_PIXELS_OF_BYTE: u64 = 8 << 10;
+/// Pictures up to this size may be compressed as well as they like.
+const PIXELS_OF_SMALL: u64 = 4 << 20;
 /// Bytes that a decoder may take for one picture.
 const MOST_MEMORY: u64 = 1 << 30;
 /// Pictures of one source, and subfolders.
@@ -55,8 +59,48 @@ struct Entry {
     label: i64,
 }
 
+/// A folder whose pictures are decoded as they are asked for.
+struct Pictures {
+    images: Images,
+    limits: Limits,
+    entries: Vec<Entry>,
+    fields: Vec<FieldInfo>,
+    tables: IndexMap<String, Vec<String>>,
+    hash: u64,
+}
+
+/// Threads that decode the pictures of a batch.
+const DECODERS: usize = 4;
+
 impl Images {
+    /// All pictures, in memory.
     pub fn read(&self, folder: &Path, limits: &Limits) -> Result<Dataset, Diagnostic> {
+        let source = format!("`{}`", folder.display());
+        let (pictures, bytes) = self.list(folder, limits)?;
+        if bytes > limits.expanded_bytes {
+            return Err(Diagnostic::error(
+                "E0602",
+                format!(
+                    "the {} pictures of {source} need more than the limit of {} bytes",
+                    pictures.entries.len(),
+                    limits.expanded_bytes
+                ),
+            ));
+        }
+        pictures.into_dataset(&source)
+    }
+
+    /// Pictures that take up to [`Limits::held_bytes`] are held in memory; larger folders are decoded batch by batch.
+    pub fn open(&self, folder: &Path, limits: &Limits) -> Result<Box<dyn RowSource>, Diagnostic> {
+        let (pictures, bytes) = self.list(folder, limits)?;
+        if bytes <= limits.held_bytes {
+            return Ok(Box::new(pictures.into_dataset(&format!("`{}`", folder.display()))?));
+        }
+        Ok(Box::new(pictures))
+    }
+
+    /// The folder's pictures, and the bytes that their fields would take.
+    fn list(&self, folder: &Path, limits: &Limits) -> Result<(Pictures, u64), Diagnostic> {
         let source = format!("`{}`", folder.display());
         let labelled = self.fields.iter().any(|field| field.origin == ImageOrigin::Folder);
         let (entries, labels) = self.entries(folder, labelled)?;
@@ -64,52 +108,29 @@ impl Images {
             return Err(Diagnostic::error("E0620", format!("{source} holds no pictures"))
                 .help("pictures are files that end in .png, .jpg or .jpeg"));
         }
-        let (mut fields, mut tables, mut total) = (IndexMap::new(), IndexMap::new(), 0u64);
+        let (mut fields, mut tables, mut total) = (Vec::<FieldInfo>::new(), IndexMap::new(), 0u64);
         for field in &self.fields {
-            let shape = match field.origin {
-                ImageOrigin::Picture { height, width, .. } => vec![entries.len(), 3, height, width],
-                ImageOrigin::Folder => vec![entries.len()],
+            let row_shape = match field.origin {
+                ImageOrigin::Picture { height, width, .. } => vec![3, height, width],
+                ImageOrigin::Folder => {
+                    tables.insert(field.name.clone(), labels.clone());
+                    Vec::new()
+                }
             };
-            let bytes =
-                element_count(&shape).and_then(|count| (count as u64).checked_mul(field.dtype.size() as u64));
+            let bytes = element_count(&row_shape)
+                .and_then(|count| (count as u64).checked_mul(field.dtype.size() as u64))
+                .and_then(|bytes| bytes.checked_mul(entries.len() as u64));
             total = bytes.and_then(|bytes| total.checked_add(bytes)).unwrap_or(u64::MAX);
-            if total > limits.expanded_bytes {
-                return Err(Diagnostic::error(
-                    "E0602",
-                    format!(
-                        "the {} pictures of {source} need more than the limit of {} bytes as `{}`",
-                        entries.len(),
-                        limits.expanded_bytes,
-                        field.name
-                    ),
-                ));
-            }
-            let tensor = if field.origin == ImageOrigin::Folder {
-                tables.insert(field.name.clone(), labels.clone());
-                let numbers: Vec<i64> = entries.iter().map(|entry| entry.label).collect();
-                Tensor::from_vec(shape, numbers)?.convert(field.dtype)?
-            } else {
-                Tensor::zeros(field.dtype, shape)?
-            };
-            if fields.insert(field.name.clone(), tensor).is_some() {
+            if fields.iter().any(|known| known.name == field.name) {
                 return Err(Diagnostic::error(
                     "E0631",
                     format!("{source} is asked for the field `{}` twice", field.name),
                 ));
             }
+            fields.push(FieldInfo { name: field.name.clone(), dtype: field.dtype, row_shape });
         }
-        for (row, entry) in entries.iter().enumerate() {
-            let name = format!("`{}`", entry.path.display());
-            let picture = decode_image(&name, &file::read(&entry.path, limits)?)?;
-            for (field, tensor) in self.fields.iter().zip(fields.values_mut()) {
-                let ImageOrigin::Picture { height, width, crop } = field.origin else { continue };
-                let values = channels_first(&fitted(&picture, height, width, crop), &field.steps);
-                let values = Tensor::from_vec([values.len()], values)?.convert(field.dtype)?;
-                let size = values.bytes().len();
-                tensor.bytes_mut()[row * size..(row + 1) * size].copy_from_slice(values.bytes());
-            }
-        }
-        Ok(Dataset { tables, ..Dataset::new(&source, fields)? })
+        let hash = hash_of(folder, &entries, &fields, &tables)?;
+        Ok((Pictures { images: self.clone(), limits: *limits, entries, fields, tables, hash }, total))
     }
 
     /// All pictures, and the names of the labels.
@@ -158,8 +179,143 @@ impl Images {
     }
 }
 
+impl RowSource for Pictures {
+    fn rows(&self) -> usize {
+        self.entries.len()
+    }
+
+    fn fields(&self) -> Vec<FieldInfo> {
+        self.fields.clone()
+    }
+
+    fn tables(&self) -> &IndexMap<String, Vec<String>> {
+        &self.tables
+    }
+
+    fn content_hash(&self) -> u64 {
+        self.hash
+    }
+
+    fn is_held(&self) -> bool {
+        false
+    }
+
+    fn gather(
+        &self,
+        wanted: &[usize],
+        rows: &[usize],
+        _: Option<u64>,
+        batch: &mut Vec<Tensor>,
+    ) -> Result<(), Diagnostic> {
+        let mut old = std::mem::take(batch).into_iter();
+        for field in wanted {
+            let info = &self.fields[*field];
+            batch.push(reused(old.next(), info.dtype, rows.len(), &info.row_shape)?);
+        }
+        let share = rows.len().div_ceil(DECODERS).max(1);
+        let parts = thread::scope(|scope| {
+            let decoders: Vec<_> =
+                rows.chunks(share).map(|rows| scope.spawn(move || self.decode(wanted, rows))).collect();
+            // In the order of the rows, so that the same fault is told each time. `decode` catches what panics.
+            let joined = decoders.into_iter().map(|decoder| {
+                let lost = || Diagnostic::error("E0642", "a thread that decodes pictures ended early");
+                decoder.join().unwrap_or_else(|_| Err(lost()))
+            });
+            joined.collect::<Result<Vec<_>, Diagnostic>>()
+        })?;
+        for (slot, target) in batch.iter_mut().enumerate() {
+            let mut rest = target.bytes_mut();
+            for part in &parts {
+                let (here, after) = rest.split_at_mut(part[slot].len());
+                here.copy_from_slice(&part[slot]);
+                rest = after;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Pictures {
+    fn into_dataset(self, source: &str) -> Result<Dataset, Diagnostic> {
+        let wanted: Vec<usize> = (0..self.fields.len()).collect();
+        let mut made = Vec::with_capacity(wanted.len());
+        for field in &self.fields {
+            made.push(reused(None, field.dtype, self.entries.len(), &field.row_shape)?);
+        }
+        let (mut done, mut batch) = (0, Vec::new());
+        let rows: Vec<usize> = (0..self.entries.len()).collect();
+        // A few at a time: decoded pictures shall not lie in memory twice.
+        for rows in rows.chunks(8 * DECODERS) {
+            self.gather(&wanted, rows, None, &mut batch)?;
+            for (whole, part) in made.iter_mut().zip(&batch) {
+                let size = part.bytes().len() / rows.len();
+                whole.bytes_mut()[done * size..][..part.bytes().len()].copy_from_slice(part.bytes());
+            }
+            done += rows.len();
+        }
+        let fields = self.fields.iter().map(|field| field.name.clone()).zip(made).collect();
+        Ok(Dataset { tables: self.tables, ..Dataset::new(source, fields)? })
+    }
+
+    /// The bytes of each wanted field, row after row.
+    fn decode(&self, wanted: &[usize], rows: &[usize]) -> Result<Vec<Vec<u8>>, Diagnostic> {
+        let mut parts: Vec<Vec<u8>> = wanted.iter().map(|_| Vec::new()).collect();
+        let pictures = wanted.iter().any(|field| self.images.fields[*field].origin != ImageOrigin::Folder);
+        for row in rows {
+            let entry = &self.entries[*row];
+            let picture = match pictures {
+                true => {
+                    let name = format!("`{}`", entry.path.display());
+                    Some(decode_image(&name, &file::read(&entry.path, &self.limits)?, &self.limits)?)
+                }
+                false => None,
+            };
+            for (field, part) in wanted.iter().zip(&mut parts) {
+                let field = &self.images.fields[*field];
+                let values = match (field.origin, &picture) {
+                    (ImageOrigin::Picture { height, width, crop }, Some(picture)) => {
+                        let values = channels_first(&fitted(picture, height, width, crop), &field.steps);
+                        Tensor::from_vec([values.len()], values)?
+                    }
+                    _ => Tensor::from_vec([1], [entry.label])?,
+                };
+                part.extend_from_slice(values.convert(field.dtype)?.bytes());
+            }
+        }
+        Ok(parts)
+    }
+}
+
+/// Of a folder that is not decoded as a whole: which files it holds, and how long they are.
+fn hash_of(
+    folder: &Path,
+    entries: &[Entry],
+    fields: &[FieldInfo],
+    tables: &IndexMap<String, Vec<String>>,
+) -> Result<u64, Diagnostic> {
+    let mut files = Fnv64::new();
+    for entry in entries {
+        let length = fs::metadata(&entry.path).map_err(|error| file::unreadable(&entry.path, &error))?.len();
+        let name = entry.path.strip_prefix(folder).unwrap_or(&entry.path);
+        files = files.text(&name.to_string_lossy()).number(length).number(entry.label.cast_unsigned());
+    }
+    let mut content = ContentHash::new();
+    for field in fields {
+        content.field(&field.name, field.dtype, entries.len(), &field.row_shape, files.finish());
+    }
+    tables.iter().for_each(|(name, table)| content.table(name, table));
+    Ok(content.finish())
+}
+
 /// Decodes a png or jpeg of bounded size; `name` is what messages call it.
-pub fn decode_image(name: &str, bytes: &[u8]) -> Result<RgbImage, Diagnostic> {
+pub fn decode_image(name: &str, bytes: &[u8], limits: &Limits) -> Result<RgbImage, Diagnostic> {
+    let wrong = |what: String| Diagnostic::error("E0642", format!("{name} cannot be decoded: {what}"));
+    // A decoder is long, and of these bytes nothing is known.
+    catch_unwind(AssertUnwindSafe(|| decode(name, bytes, limits)))
+        .unwrap_or_else(|_| Err(wrong("its parts contradict each other".into())))
+}
+
+fn decode(name: &str, bytes: &[u8], limits: &Limits) -> Result<RgbImage, Diagnostic> {
     let wrong = |what: String| Diagnostic::error("E0642", format!("{name} cannot be decoded: {what}"));
     let format = if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
         ImageFormat::Png
@@ -177,11 +333,16 @@ pub fn decode_image(name: &str, bytes: &[u8]) -> Result<RgbImage, Diagnostic> {
     if width == 0 || height == 0 {
         return Err(wrong("it has no pixels".into()));
     }
-    if u64::from(width) * u64::from(height) > MOST_PIXELS {
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > limits.image_pixels {
         return Err(Diagnostic::error(
             "E0602",
-            format!("{name} has {width} × {height} pixels, more than the limit of {MOST_PIXELS}"),
+            format!("{name} has {width} × {height} pixels, more than the limit of {}", limits.image_pixels),
         ));
+    }
+    // The sizes that a header states are not yet bytes: the best of compressions leaves about a thousandth.
+    if pixels > PIXELS_OF_SMALL && pixels / (bytes.len() as u64).max(1) > MOST_PIXELS_OF_BYTE {
+        return Err(wrong(format!("{width} × {height} pixels do not fit into its {} bytes", bytes.len())));
     }
     let picture = DynamicImage::from_decoder(decoder).map_err(|error| wrong(error.to_string()))?;
     Ok(picture.into_rgb8())

@@ -240,7 +240,7 @@ fn picture_refusals() {
     // A header that promises 2^31 by 2^31 pixels is refused before anything is allocated.
     let mut huge = encoded(&picture(3, 2), ImageFormat::Png);
     huge[16..24].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff]);
-    assert!(decode_image("`huge`", &huge).is_err());
+    assert!(decode_image("`huge`", &huge, &Limits::default()).is_err());
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn hostile_bytes() {
             }
         }
         for (place, seed) in [(1, &png), (2, &jpeg)] {
-            if let Err(error) = decode_image("`t`", &mutated(seed, number)) {
+            if let Err(error) = decode_image("`t`", &mutated(seed, number), &Limits::default()) {
                 refused[place] += 1;
                 assert!(["E0642", "E0602"].contains(&error.code), "{error:?}");
             }
@@ -274,9 +274,9 @@ fn hostile_bytes() {
     }
     assert!(refused.iter().all(|count| *count > 100), "{refused:?}");
     for length in 0..png.len() - 12 {
-        assert!(decode_image("`t`", &png[..length]).is_err(), "{length} bytes of a png");
+        assert!(decode_image("`t`", &png[..length], &Limits::default()).is_err(), "{length} bytes of a png");
     }
     for length in 0..jpeg.len() {
-        let _ = decode_image("`t`", &jpeg[..length]); // a decoder may fill in a missing end
+        let _ = decode_image("`t`", &jpeg[..length], &Limits::default()); // a decoder may fill in a missing end
     }
 }

@@ -2,7 +2,7 @@
 
 use data::{Column, Columns, Csv, CsvField, RowSource, Step};
 use std::{fs, path::Path};
-use tensor::{DType, Tensor, philox::Stream};
+use tensor::{DType, Limits, Tensor, philox::Stream};
 
 fn spec() -> Csv {
     let field = |name: &str, columns, dtype| CsvField::new(name, columns, dtype);
@@ -40,8 +40,12 @@ fn gather(source: &dyn RowSource, rows: &[usize]) -> Vec<Tensor> {
     batch
 }
 
+fn limited(held_bytes: u64) -> Csv {
+    Csv { limits: Limits { held_bytes, ..Limits::default() }, ..spec() }
+}
+
 fn open(path: &Path, held: u64) -> Box<dyn RowSource> {
-    spec().open(path, held).unwrap()
+    limited(held).open(path).unwrap()
 }
 
 #[test]
@@ -93,8 +97,8 @@ fn faults_are_found_in_the_first_reading() {
         [("1,2,3,x,plain,5\n", "E0623"), ("1,2,3\n", "E0621"), ("1,2,3,4,plain,256\n", "E0626")]
     {
         fs::write(&path, format!("{good}{fault}")).unwrap();
-        let held = spec().open(&path, u64::MAX).map(drop).unwrap_err();
-        let streamed = spec().open(&path, 0).map(drop).unwrap_err();
+        let held = limited(u64::MAX).open(&path).map(drop).unwrap_err();
+        let streamed = limited(0).open(&path).map(drop).unwrap_err();
         assert_eq!(streamed.code, code);
         assert_eq!(streamed.message, held.message);
     }

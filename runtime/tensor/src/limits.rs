@@ -17,6 +17,13 @@ pub struct Limits {
     pub name_bytes: usize,
     /// Bytes of the header of an npy or safetensors file.
     pub header_bytes: usize,
+    /// Bytes of one line of a table of text.
+    pub line_bytes: usize,
+    /// Pixels of one picture.
+    pub image_pixels: u64,
+    /// Bytes of data that are held in memory: of more, tables of text and folders of pictures are read as they are
+    /// needed. No error.
+    pub held_bytes: u64,
 }
 
 impl Limits {
@@ -34,6 +41,9 @@ impl Default for Limits {
             rank: 8,
             name_bytes: 4096,
             header_bytes: 100_000_000,
+            line_bytes: 8 << 20,
+            image_pixels: 64 << 20,
+            held_bytes: 512 << 20,
         }
     }
 }

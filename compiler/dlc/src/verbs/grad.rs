@@ -44,7 +44,7 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let program = compiled.load().within(&session)?;
     let pool = cx.pool()?;
     let entry = program.entry("grad")?;
-    let mut inputs = parameters::read_inputs(&arguments.input)?;
+    let mut inputs = parameters::read_inputs(cx, &arguments.input)?;
     if inputs.is_empty() {
         let spec = training::spec(cx, &session, &built, train)?;
         let data = dataset::read(cx, &session, &arguments.file, train, &arguments.data)?;

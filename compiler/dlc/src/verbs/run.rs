@@ -57,7 +57,7 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let program = compiled.load().within(&session)?;
     let pool = cx.pool()?;
     let entry = program.entry("run")?;
-    let inputs = parameters::read_inputs(&arguments.input)?;
+    let inputs = parameters::read_inputs(cx, &arguments.input)?;
     let dims = parameters::dims_of(entry, &inputs, &cx.dims());
     let weights = parameters::weights(cx, &program, &pool, arguments.weights.as_deref(), &dims)?;
     if arguments.trace || arguments.nan {

@@ -4,6 +4,7 @@ use super::{
     Csv, CsvField,
     header::Layout,
     index::RowIndex,
+    lines::Lines,
     value::{self, Fault, Number},
 };
 use crate::{
@@ -11,7 +12,7 @@ use crate::{
     dataset::{ContentHash, hash_elements, shape_rows},
 };
 use base::{Diagnostic, did_you_mean};
-use csv::{ByteRecord, Reader, ReaderBuilder};
+use csv::ByteRecord;
 use indexmap::IndexMap;
 use std::io::Read;
 use tensor::{DType, Fnv64, Tensor};
@@ -36,19 +37,23 @@ pub enum Content {
 
 /// Reads all lines, and holds their values up to `held_bytes`.
 pub fn scan(spec: &Csv, file: &str, source: impl Read, held_bytes: u64) -> Result<Scan, Diagnostic> {
-    let mut lines = reader(spec, source);
+    let mut lines = Lines::new(spec, file, source);
     let mut line = ByteRecord::new();
-    let unreadable = |error: csv::Error| Diagnostic::error("E0628", format!("cannot read `{file}`: {error}"));
-    if !lines.read_byte_record(&mut line).map_err(unreadable)? {
+    if !lines.next(&mut line)? {
         return Err(Diagnostic::error("E0620", format!("`{file}` is empty")));
+    }
+    if line.len() > spec.limits.tensors {
+        return Err(Diagnostic::error(
+            "E0602",
+            format!("`{file}` has {} columns, more than the limit of {}", line.len(), spec.limits.tensors),
+        ));
     }
     let layout = Layout::of(spec, &line, file)?;
     let mut gathered = Vec::with_capacity(spec.fields.len());
     for field in &spec.fields {
         gathered.push(Gathered::new(field, layout.places(field, file)?, file)?);
     }
-    let mut more =
-        if layout.has_header { lines.read_byte_record(&mut line).map_err(unreadable)? } else { true };
+    let mut more = if layout.has_header { lines.next(&mut line)? } else { true };
     let mut index = RowIndex::default();
     let mut left = Some(held_bytes);
     while more {
@@ -67,9 +72,9 @@ pub fn scan(spec: &Csv, file: &str, source: impl Read, held_bytes: u64) -> Resul
         if index.rows().is_multiple_of(FLUSH) {
             flush(&mut gathered, &mut left)?;
         }
-        more = lines.read_byte_record(&mut line).map_err(unreadable)?;
+        more = lines.next(&mut line)?;
     }
-    index.end(lines.position().byte());
+    index.end(lines.position());
     if index.rows() == 0 {
         return Err(Diagnostic::error("E0620", format!("`{file}` has a header but no rows")));
     }
@@ -83,16 +88,6 @@ pub fn scan(spec: &Csv, file: &str, source: impl Read, held_bytes: u64) -> Resul
         fields.push((field.places, field.table));
     }
     Ok(Scan { layout, index, fields, content })
-}
-
-pub fn reader<R: Read>(spec: &Csv, source: R) -> Reader<R> {
-    let mut builder = ReaderBuilder::new();
-    builder
-        .has_headers(false)
-        .flexible(true)
-        .delimiter(spec.delimiter)
-        .buffer_capacity(1 << 16)
-        .from_reader(source)
 }
 
 /// Moves values on, to be held while `left` bytes allow it.

@@ -4,7 +4,8 @@ use super::{
     Csv,
     header::Layout,
     index::RowIndex,
-    read::{Content, Gathered, reader, scan, twice},
+    lines::Lines,
+    read::{Content, Gathered, scan, twice},
 };
 use crate::{
     FieldInfo,
@@ -23,12 +24,12 @@ use std::{
 };
 use tensor::{Tensor, file};
 
-/// Reads the table once: into memory where its values take up to `held_bytes`, else only to know it.
-pub fn open(spec: &Csv, path: &Path, held_bytes: u64) -> Result<Box<dyn RowSource>, Diagnostic> {
+/// Reads the table once: into memory where its values are few enough, else only to know it.
+pub fn open(spec: &Csv, path: &Path) -> Result<Box<dyn RowSource>, Diagnostic> {
     let name = path.display().to_string();
     let (file, _) = file::open(path)?;
     let stamp = Stamp::of(&file).map_err(|error| file::unreadable(path, &error))?;
-    let scanned = scan(spec, &name, &file, held_bytes)?;
+    let scanned = scan(spec, &name, &file, spec.limits.held_bytes)?;
     let hash = match scanned.content {
         Content::Held(dataset) => return Ok(Box::new(dataset)),
         Content::Streamed(hash) => hash,
@@ -157,7 +158,7 @@ impl CsvRows {
         let mut blocks: Vec<usize> = sorted.iter().map(|row| self.index.block_of(*row)).collect();
         blocks.dedup();
         let parts = blocks.iter().map(|block| self.index.bytes_of(*block)).collect();
-        let mut lines = reader(&self.spec, Parts { file: &self.file, parts });
+        let mut lines = Lines::new(&self.spec, &self.name, Parts { file: &self.file, parts });
         let mut line = ByteRecord::new();
         let mut sorted = sorted.iter().peekable();
         for block in blocks {
@@ -165,7 +166,7 @@ impl CsvRows {
                 if sorted.peek().is_none() {
                     return Ok(());
                 }
-                let found = lines.read_byte_record(&mut line).map_err(|_| self.changed())?;
+                let found = lines.next(&mut line).map_err(|_| self.changed())?;
                 if !found || line.len() != self.layout.width {
                     return Err(self.changed());
                 }
