@@ -5,6 +5,7 @@
 //! that names the place, never a silent zero; a function and its derivative are made once for each set of operands.
 
 mod batch;
+mod dependence;
 mod derived;
 mod forward;
 mod no_derivative;

@@ -13,6 +13,8 @@ pub struct NoDerivative {
     pub node: NodeId,
     /// Where the node comes from.
     pub span: Option<Span>,
+    /// What is differentiated by, where the cost depends on it through this node alone.
+    pub by: Option<NodeId>,
     /// Places of the calls that lead there, innermost first.
     pub calls: Vec<Option<Span>>,
 }
@@ -24,6 +26,7 @@ impl NoDerivative {
             function: function.name.clone(),
             node,
             span: function.nodes[node].span,
+            by: None,
             calls: Vec::new(),
         })
     }

@@ -4,13 +4,14 @@
 //! appended. A call is answered by a call of the callee's derivative, which computes the callee's values again: once
 //! both are inlined these are equal computations, and merged.
 
-use crate::{NoDerivative, derived};
+use crate::{NoDerivative, dependence, derived};
 use graph::{Builder, FuncId, Function, Grad, Module, Node, NodeId, Op, Param, Role, ops};
 use kernel::Binary;
 use std::collections::BTreeMap;
 
 /// The derivatives of a float scalar by each of `wrt`, as values of the same function; the function is not in the
-/// module yet. What the cost does not depend on has the derivative zero.
+/// module yet. What the cost does not depend on has the derivative zero; what it depends on, but only through something
+/// without a derivative, is an error.
 pub fn grad(
     module: &mut Module,
     function: &mut Function,
@@ -23,6 +24,7 @@ pub fn grad(
         return Err(NoDerivative::new(reason, function, cost));
     }
     let dtype = ty.dtype;
+    dependence::check(module, function, cost, wrt)?;
     let seed = Builder::new(module, function).scalar(dtype, 1.0);
     vjp(module, function, &[(cost, seed)], wrt)
 }

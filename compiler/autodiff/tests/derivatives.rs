@@ -249,16 +249,78 @@ fn a_derivative_is_made_once_and_keeps_the_composites_name() {
     assert_eq!(module.functions.len(), made);
 }
 
-#[test]
-fn what_does_not_matter_has_the_derivative_zero() {
-    let text = "fn @f (%0: x: float[3] input, %1: y: float[2] input) -> (c: loss) {\n  %2: float[3] = mul %0 %0\n  %3: i32[3] = cast to=i32 %2\n  %4: float[3] = cast to=float %3\n  %5: float = reduce sum axes=[0] %4\n  return %5\n}\n";
+/// The derivatives of the last function's first result by its first parameters.
+fn gradient_of(text: &str, count: usize) -> Result<Vec<Array>, Box<autodiff::NoDerivative>> {
     let (mut module, f) = split(text);
     let mut g = f.clone();
-    let grads = grad(&mut module, &mut g, f.results[0].2, &[NodeId::new(0), NodeId::new(1)]).unwrap();
+    let wrt: Vec<NodeId> = (0..count).map(NodeId::new).collect();
+    let grads = grad(&mut module, &mut g, f.results[0].2, &wrt)?;
     set_results(&mut g, &grads);
-    for zeros in run(&module, &g, &inputs(&f, 0.1)) {
+    Ok(run(&module, &g, &inputs(&f, 0.1)))
+}
+
+#[test]
+fn what_does_not_matter_has_the_derivative_zero() {
+    let text = "fn @f (%0: x: float[3] input, %1: y: float[2] input) -> (c: loss) {\n  %2: float[3] = mul %0 %0\n  %3: float[3] = floor %2\n  %4: float = reduce sum axes=[0] %3\n  return %4\n}\n";
+    for zeros in gradient_of(text, 2).unwrap() {
         assert!(zeros.values.iter().all(|value| *value == 0.0));
     }
+}
+
+#[test]
+fn a_way_without_derivative_is_an_error_and_no_zero() {
+    let blocked = |body: &str| {
+        let text = format!("fn @f (%0: x: float[3] input) -> (c: loss) {{\n{body}}}\n");
+        gradient_of(&text, 1).map_err(|error| (error.reason.clone(), error.node.index()))
+    };
+    let sum = "  %4: float = reduce sum axes=[0] %3\n  return %4\n";
+    let error = blocked(&format!(
+        "  %1: bool[3] = gt %0 %0\n  %2: i32[3] = cast to=i32 %1\n  %3: float[3] = cast to=float %2\n{sum}"
+    ));
+    assert_eq!(error.unwrap_err(), ("a comparison has no derivative".into(), 1));
+    let error =
+        blocked("  %1: i32 = reduce argmax axes=[0] %0\n  %2: float = cast to=float %1\n  return %2\n");
+    assert_eq!(error.unwrap_err(), ("a position has no derivative".into(), 1));
+    let error = blocked(&format!(
+        "  %1: i32[3] = cast to=i32 %0\n  %2: float[3] = stop_gradient %0\n  %3: float[3] = gather axis=0 lanes=0 %2 %1\n{sum}"
+    ));
+    assert_eq!(error.unwrap_err().1, 1);
+    // What is meant to be constant is: a condition, a stopped value; and another way is enough.
+    for fine in [
+        "  %1: bool[3] = gt %0 %0\n  %2: float[3] = const {1.0, 2.0, 3.0}\n  %3: float[3] = select %1 %2 %2\n",
+        "  %1: float[3] = stop_gradient %0\n  %2: i32[3] = cast to=i32 %1\n  %3: float[3] = cast to=float %2\n",
+        "  %1: bool[3] = gt %0 %0\n  %2: float[3] = cast to=float %1\n  %3: float[3] = mul %0 %2\n",
+    ] {
+        assert!(blocked(&format!("{fine}{sum}")).is_ok(), "{fine}");
+    }
+}
+
+#[test]
+fn a_way_without_derivative_is_found_in_called_functions() {
+    let inner = "fn @inner (%0: x: float[3] input, %1: y: float[3] input) -> (a: output, b: output) {\n  %2: bool[3] = gt %0 %1\n  %3: float[3] = cast to=float %2\n  return %3, %1\n}\n";
+    let outer = |result: usize| {
+        format!(
+            "{inner}fn @f (%0: x: float[3] input, %1: y: float[3] input) -> (c: loss) {{\n  %2: (float[3], float[3]) = call @inner %0 %1\n  %3: float[3] = get index={result} %2\n  %4: float = reduce sum axes=[0] %3\n  return %4\n}}\n"
+        )
+    };
+    let error = gradient_of(&outer(0), 2).unwrap_err();
+    assert_eq!((error.function.as_str(), error.node.index(), error.calls.len()), ("inner", 2, 1));
+    assert_eq!(error.by, Some(NodeId::new(0)));
+    assert!(gradient_of(&outer(1), 2).is_ok());
+}
+
+/// The derivative of a maximum is made of comparisons; those of its derivative are constants.
+#[test]
+fn second_derivatives_of_extrema_are_zero_and_no_error() {
+    let text = "fn @f (%0: x: float[3] input) -> (c: loss) {\n  %1: float = reduce max axes=[0] %0\n  return %1\n}\n";
+    let (mut module, f) = split(text);
+    let mut g = f.clone();
+    let first = grad(&mut module, &mut g, f.results[0].2, &[NodeId::new(0)]).unwrap();
+    let mut b = Builder::new(&module, &mut g);
+    let total = b.reduce(kernel::Combine::Sum, &[0], first[0]);
+    let second = grad(&mut module, &mut g, total, &[NodeId::new(0)]).unwrap();
+    set_results(&mut g, &second);
+    assert!(run(&module, &g, &inputs(&f, 0.1))[0].values.iter().all(|value| *value == 0.0));
 }
 
 #[test]

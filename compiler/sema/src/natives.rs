@@ -19,7 +19,7 @@ use crate::{
 };
 use base::{Diagnostic, Span, did_you_mean};
 use grammar::ast;
-use graph::{NodeId, ops};
+use graph::{NodeId, Op, ops};
 use shape::{Dim, Shape};
 use std::rc::Rc;
 
@@ -423,16 +423,37 @@ impl<'p> Checker<'p> {
                 Some(grads)
             }
             Err(fault) => {
-                let mut diagnostic =
-                    Diagnostic::error("E0315", format!("there is no derivative here: {}", fault.reason));
-                diagnostic = diagnostic.label(fault.span.unwrap_or(span), fault.reason.clone());
-                if fault.span.is_some_and(|place| place != span) {
-                    diagnostic = diagnostic.label(span, "the derivative is asked for here");
-                }
-                self.report(diagnostic.help("`stop_gradient(…)` says that a value is meant to be constant"));
+                self.no_derivative(&fault, span);
                 None
             }
         }
+    }
+
+    fn no_derivative(&mut self, fault: &autodiff::NoDerivative, span: Span) {
+        let function = &self.frame_ref().function;
+        let parameter = fault.by.and_then(|by| match &function.nodes[by].op {
+            Op::Parameter(parameter) => Some(function.params[parameter.index].name.clone()),
+            _ => None,
+        });
+        let message = match (fault.by, parameter) {
+            (None, _) => format!("there is no derivative here: {}", fault.reason),
+            (_, None) => "the cost depends on this value only through what has no derivative".to_string(),
+            (_, Some(name)) => format!("the cost depends on `{name}` only through what has no derivative"),
+        };
+        // The place itself if it is in the file, else the call that leads into the library.
+        let main = self.program.main.span.file;
+        let places = [fault.span].into_iter().chain(fault.calls.iter().copied()).flatten();
+        let place = places.into_iter().find(|place| place.file == main).or(fault.span);
+        let mut diagnostic = Diagnostic::error("E0315", message);
+        let reason = fault.reason.clone();
+        diagnostic = match place.filter(|place| *place != span) {
+            None => diagnostic.label(span, reason),
+            Some(place) if place.file == main => {
+                diagnostic.label(place, reason).label(span, "the derivative is asked for here")
+            }
+            Some(place) => diagnostic.label(span, "the derivative is asked for here").label(place, reason),
+        };
+        self.report(diagnostic.help("`stop_gradient(…)` says that a value is meant to be constant"));
     }
 
     /// `total / count`, noted for accumulating over a split.

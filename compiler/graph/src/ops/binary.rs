@@ -163,6 +163,9 @@ impl Binary {
     /// `d` times the derivative by operand `side`.
     fn scaled(&self, b: &mut Builder<'_>, side: usize, inputs: &[NodeId], y: NodeId, d: NodeId) -> Grad {
         let (left, right) = (inputs[0], inputs[1]);
+        if self.op.is_comparison() {
+            return Grad::None("a comparison has no derivative");
+        }
         if !b.dtype(left).is_float() || !b.dtype(y).is_float() {
             return Grad::None(NOT_FLOAT);
         }

@@ -25,7 +25,7 @@ impl Operator for Cast {
             return vec![Grad::None(NOT_FLOAT)];
         }
         if !self.to.is_float() {
-            return vec![Grad::Zero];
+            return vec![Grad::None("a conversion to integers or bools has no derivative")];
         }
         vec![Grad::Value(b.cast(dout, from))]
     }

@@ -1,5 +1,6 @@
 //! One value from all along some axes, which vanish.
 
+use super::StopGradient;
 use super::batching::stretched;
 use super::evaluation::{NOT_FLOAT, each, indices, truth};
 use super::operands::{axis_in_range, needs, take};
@@ -62,7 +63,10 @@ impl Operator for Reduce {
 
     fn vjp(&self, b: &mut Builder<'_>, inputs: &[NodeId], output: NodeId, dout: NodeId) -> Vec<Grad> {
         let (x, dtype) = (inputs[0], b.dtype(inputs[0]));
-        if !dtype.is_float() || !b.dtype(output).is_float() {
+        if matches!(self.combine, ArgMax | ArgMin) {
+            return vec![Grad::None("a position has no derivative")];
+        }
+        if !dtype.is_float() {
             return vec![Grad::None(NOT_FLOAT)];
         }
         let shape = b.ty(x).shape.clone();
@@ -231,7 +235,9 @@ impl Reduce {
         let Type { dtype, shape } = b.ty(x).clone();
         let y = b.spread(y, &self.axes, &shape);
         let equal = b.binary(Eq, x, y);
-        b.cast(equal, dtype)
+        let mask = b.cast(equal, dtype);
+        // Who wins changes at single points only: a constant, and meant so.
+        b.add(StopGradient.into(), &[mask])
     }
 
     /// For each element the product of all others it is multiplied with. Zeros rule out dividing, in the second

@@ -22,13 +22,15 @@ impl Operator for Select {
     }
 
     fn vjp(&self, b: &mut Builder<'_>, inputs: &[NodeId], _: NodeId, dout: NodeId) -> Vec<Grad> {
+        // Which of the two is taken changes at single points only, as in `relu`: the condition is a constant, and meant
+        // so.
         if !b.dtype(dout).is_float() {
-            return vec![Grad::None(NOT_FLOAT); 3];
+            return vec![Grad::Zero, Grad::None(NOT_FLOAT), Grad::None(NOT_FLOAT)];
         }
         let zero = b.zeros_like(dout);
         let yes = b.select(inputs[0], dout, zero);
         let no = b.select(inputs[0], zero, dout);
-        vec![Grad::None("the condition of `select` is a bool"), Grad::Value(yes), Grad::Value(no)]
+        vec![Grad::Zero, Grad::Value(yes), Grad::Value(no)]
     }
 
     fn jvp(
