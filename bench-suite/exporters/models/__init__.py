@@ -47,11 +47,12 @@ FILES: tuple[ModuleType, ...] = (
 
 
 def write(folder: Path, size: str, only: str) -> int:
-    """References of the networks whose names hold `only`; `size` is "small" or "full"."""
+    """References of the networks whose names hold `only`, or of one file's; `size` is "small" or "full"."""
     count = 0
-    for file in FILES:
+    own = [file for file in FILES if file.__name__.endswith(f".{only}")]
+    for file in own or FILES:
         for network in getattr(file, size, list)():
-            if only in network.name:
+            if own or only in network.name:
                 core.write(network, folder / network.name)
                 count += 1
     return count
