@@ -1,1 +1,1 @@
-"""Many small configurations of one function each: `python -m exporters.sweeps` rewrites `references/sweeps`."""
+"""Many small configurations, one function each: `python -m exporters.sweeps` rewrites `references/sweeps`."""

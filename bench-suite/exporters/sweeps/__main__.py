@@ -9,11 +9,15 @@ from pathlib import Path
 import torch
 from safetensors.numpy import save_file
 
-from . import convolution, pooling
+from . import algebra, convolution, elementwise, layers, moves, pooling
 from .configuration import Configuration, export
 
 SWEEPS: dict[str, Callable[[], list[Configuration]]] = {
+    "algebra": algebra.configurations,
     "convolution": convolution.configurations,
+    "elementwise": elementwise.configurations,
+    "layers": layers.configurations,
+    "moves": moves.configurations,
     "pooling": pooling.configurations,
 }
 
