@@ -28,7 +28,7 @@ test: setup ## Run every test
 	fi
 
 references: ## Make what PyTorch computes anew, networks of full size too (PYTHON=… with bench-suite/requirements.txt)
-	@cd bench-suite && $(PYTHON) -m exporters.pytorch --full
+	@cd bench-suite && $(PYTHON) -m exporters.pytorch --full && $(PYTHON) -m exporters.sweeps
 
 tidy: ## Check the house rules: dependency edges, file sizes, explanations
 	@cargo dev tidy
