@@ -44,9 +44,9 @@ pub struct Everywhere {
     /// Fix a dimension
     #[arg(long, global = true, value_name = "DIM=N", action = ArgAction::Append, value_parser = size)]
     pub bind: Vec<(String, i64)>,
-    /// What `float` is
-    #[arg(long, global = true, value_enum, default_value_t = Precision::F32)]
-    pub precision: Precision,
+    /// What `float` is: f32 unless stated
+    #[arg(long, global = true, value_enum)]
+    pub precision: Option<Precision>,
     /// Where to run
     #[arg(long, global = true, value_name = "DEVICE", default_value = "cpu")]
     pub device: String,

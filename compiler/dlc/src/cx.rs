@@ -45,10 +45,10 @@ impl Cx {
             options.sema.set.insert("train.seed".into(), seed.to_string());
         }
         options.float = match everywhere.precision {
-            Precision::F32 => kernel::DType::F32,
-            Precision::Bf16 => kernel::DType::BF16,
-            Precision::F16 => kernel::DType::F16,
-            Precision::F64 => kernel::DType::F64,
+            None | Some(Precision::F32) => kernel::DType::F32,
+            Some(Precision::Bf16) => kernel::DType::BF16,
+            Some(Precision::F16) => kernel::DType::F16,
+            Some(Precision::F64) => kernel::DType::F64,
         };
         options.style = match everywhere.style {
             Style::Compiled => driver::Style::Compiled,
@@ -82,6 +82,11 @@ impl Cx {
 
     pub fn pool(&self) -> Result<exec::Pool, Fault> {
         Ok(exec::Pool::new(self.everywhere.threads)?)
+    }
+
+    /// Whether weights are rounded to the build's precision: only who states it wants that.
+    pub fn rounds(&self) -> bool {
+        self.everywhere.precision.is_some()
     }
 
     pub fn model(&self) -> Option<&str> {

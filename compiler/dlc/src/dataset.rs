@@ -203,7 +203,7 @@ fn field(session: &Session, train: &TrainSpec, name: &str) -> Result<(DType, Opt
     Ok((dtype, sizes))
 }
 
-fn dtype(session: &Session, ty: &graph::Type) -> Result<DType, Fault> {
+pub fn dtype(session: &Session, ty: &graph::Type) -> Result<DType, Fault> {
     let name = ty.dtype.concrete(session.options.float).name();
     DType::parse(name)
         .ok_or_else(|| Diagnostic::error("E0812", format!("the dtype `{name}` is not known")).into())

@@ -105,7 +105,7 @@ pub fn call(
             Role::Input => input(arg, dtype, inputs, &wanted)?,
             Role::Control if arg.name == "seed" => scalar(seed(cx))?,
             Role::Control => scalar(0)?,
-            _ => weight(arg, weights)?,
+            _ => weight(arg, dtype, cx.rounds(), weights)?,
         });
     }
     let args: Vec<&Tensor> = owned.iter().collect();
@@ -142,7 +142,12 @@ pub fn not_given(entry: &Entry, name: &str) -> Diagnostic {
     Diagnostic::error("E0822", format!("`{name}` is not given as `{}` of the model needs it", entry.name()))
 }
 
-fn weight(arg: &ArgInfo, weights: &BTreeMap<String, Tensor>) -> Result<Tensor, Fault> {
+fn weight(
+    arg: &ArgInfo,
+    dtype: DType,
+    rounds: bool,
+    weights: &BTreeMap<String, Tensor>,
+) -> Result<Tensor, Fault> {
     let Some(tensor) = weights.get(&arg.name) else {
         let near = did_you_mean(&arg.name, weights.keys().map(String::as_str));
         return Err(Diagnostic::error(
@@ -152,7 +157,7 @@ fn weight(arg: &ArgInfo, weights: &BTreeMap<String, Tensor>) -> Result<Tensor, F
         .maybe_help(near.map(|near| format!("they have `{near}`")))
         .into());
     };
-    Ok(tensor.clone())
+    Ok(train::fit_dtype(&arg.name, tensor, dtype, rounds)?)
 }
 
 /// The folder of a model's file: where its data are looked for first.

@@ -87,6 +87,8 @@ fn exit_codes() {
         (&["grad", "good.model"], 0),
         (&["eval", "good.model"], 1),
         (&["train", "good.model", "--set", "epochs=1"], 1),
+        (&["train", "good.model", "--set", "train.epochs=few"], 1),
+        (&["train", "good.model", "--set", "train.epoch=1"], 1),
         (&["doctor"], 0),
         (&["doctor", "--format", "json"], 0),
     ];

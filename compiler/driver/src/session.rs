@@ -73,6 +73,8 @@ impl Session {
                 ),
             }
         }
+        let mut options = options;
+        options.sema.half = matches!(options.float, kernel::DType::F16 | kernel::DType::BF16);
         Session { sources, source, options, main, imports, syntax, of_library: None }
     }
 

@@ -107,8 +107,10 @@ impl<'p> Checker<'p> {
         if x == y {
             return Some((a, b));
         }
-        if x.is_float() && y.is_float() && (x == DType::Float || y == DType::Float) {
-            return Some((self.cast(a, DType::Float, at.left)?, self.cast(b, DType::Float, at.right)?));
+        let open = x == DType::Float || y == DType::Float || self.frame_ref().wide;
+        if x.is_float() && y.is_float() && open {
+            let float = self.float();
+            return Some((self.cast(a, float, at.left)?, self.cast(b, float, at.right)?));
         }
         self.report(
             Diagnostic::error("E0302", format!("`{what}` needs one dtype on both sides, but {x} ≠ {y}"))

@@ -496,7 +496,7 @@ impl<'p> Checker<'p> {
         if ty.dims.is_empty() && matches!(value, Value::Int(_) | Value::Float(_)) {
             return value;
         }
-        let Some(id) = self.tensor(&value, crate::types::dtype(ty.name), span) else {
+        let Some(id) = self.tensor(&value, self.dtype(ty.name), span) else {
             return Value::Error;
         };
         Self::tensor_or_error(self.fit(id, ty, span, &param.name.text))
@@ -578,7 +578,7 @@ impl<'p> Checker<'p> {
             }
             _ => {}
         }
-        let Some(id) = self.tensor(&value, crate::types::dtype(ty.name), span) else {
+        let Some(id) = self.tensor(&value, self.dtype(ty.name), span) else {
             return Value::Error;
         };
         Self::tensor_or_error(self.ascribe(id, ty, span, what))

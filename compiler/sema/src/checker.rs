@@ -33,6 +33,9 @@ pub struct Options {
     pub set: BTreeMap<String, String>,
     /// `--bind DIM=N`.
     pub bind: BTreeMap<String, i64>,
+    /// `float` will be f16 or bf16: loss, metrics, updates and what they remember are f32 all the same. Checking does not
+    /// look at it.
+    pub half: bool,
 }
 
 /// A layer compiled for one signature.
@@ -119,13 +122,36 @@ impl<'p> Checker<'p> {
         }
     }
 
+    /// Whether `float` is a half, as far as that matters.
+    pub fn halves(&self) -> bool {
+        self.options.half && !self.only_check
+    }
+
     pub fn push_frame(&mut self, name: &str, mode: Mode, def: Option<&'p ast::Def>) {
         self.next_frame += 1;
         let mut frame = Frame::new(self.next_frame, Function::new(name), mode, def);
+        // Sums over the data are f32 as well.
+        frame.wide = mode.fit && self.halves();
         if let Some(def) = def {
             frame.inline_names = self.inline_names(def);
         }
         self.frames.push(frame);
+    }
+
+    /// What `float` is in the present frame.
+    pub fn float(&self) -> DType {
+        if self.frames.last().is_some_and(|frame| frame.wide) { DType::F32 } else { DType::Float }
+    }
+
+    /// The dtype that a type's name stands for in the present frame.
+    pub fn dtype(&self, name: ast::TypeName) -> Option<DType> {
+        let dtype = crate::types::dtype(name)?;
+        Some(if dtype == DType::Float { self.float() } else { dtype })
+    }
+
+    /// The same as `float` of the present frame, where it is `float` of the model.
+    pub fn widened(&mut self, id: NodeId, span: Span) -> Option<NodeId> {
+        if self.ty(id).dtype == DType::Float { self.cast(id, self.float(), span) } else { Some(id) }
     }
 
     pub fn frame(&mut self) -> &mut Frame<'p> {
@@ -319,7 +345,8 @@ impl<'p> Checker<'p> {
         match value {
             Value::Tensor(id) => Some(*id),
             Value::Int(number) => {
-                Some(self.scalar(hint.filter(|d| !d.is_bool()).unwrap_or(DType::Float), *number as f64))
+                let dtype = hint.filter(|d| !d.is_bool()).unwrap_or(self.float());
+                Some(self.scalar(dtype, *number as f64))
             }
             Value::Float(number) => match hint {
                 Some(dtype) if dtype.is_int() && number.fract() != 0.0 => {
@@ -332,11 +359,11 @@ impl<'p> Checker<'p> {
                     None
                 }
                 Some(dtype) if !dtype.is_bool() => Some(self.scalar(dtype, *number)),
-                _ => Some(self.scalar(DType::Float, *number)),
+                _ => Some(self.scalar(self.float(), *number)),
             },
             Value::Bool(flag) => Some(self.scalar(DType::BOOL, f64::from(u8::from(*flag)))),
             Value::Dim(dim) => {
-                let dtype = hint.filter(|d| !d.is_bool()).unwrap_or(DType::Float);
+                let dtype = hint.filter(|d| !d.is_bool()).unwrap_or(self.float());
                 self.add(graph::ops::Size { dim: dim.clone(), dtype }, &[], span)
             }
             Value::List(items) => self.list_to_tensor(items, hint, span),
@@ -365,12 +392,12 @@ impl<'p> Checker<'p> {
 
     fn list_to_tensor(&mut self, items: &[Value<'p>], hint: Option<DType>, span: Span) -> Option<NodeId> {
         if items.is_empty() {
-            let dtype = hint.unwrap_or(DType::Float);
+            let dtype = hint.unwrap_or(self.float());
             return self.add(graph::ops::Constant { dtype, shape: vec![0], bits: Vec::new() }, &[], span);
         }
         if let Some((shape, values, all_bool)) = literal(items) {
             let dtype =
-                if all_bool { DType::BOOL } else { hint.filter(|d| !d.is_bool()).unwrap_or(DType::Float) };
+                if all_bool { DType::BOOL } else { hint.filter(|d| !d.is_bool()).unwrap_or(self.float()) };
             if dtype.is_int() && values.iter().any(|value| value.fract() != 0.0) {
                 self.error(
                     "E0302",

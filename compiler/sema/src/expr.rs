@@ -309,7 +309,7 @@ impl<'p> Checker<'p> {
             value => value,
         };
         let Some(ty) = ty else { return value };
-        let hint = crate::types::dtype(ty.name);
+        let hint = self.dtype(ty.name);
         let Some(id) = self.tensor(&value, hint, expr.span) else { return Value::Error };
         Self::tensor_or_error(self.ascribe(id, ty, expr.span, &target.text))
     }

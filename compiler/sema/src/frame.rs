@@ -77,6 +77,10 @@ pub struct Frame<'p> {
     pub def: Option<&'p ast::Def>,
     /// Weights may be declared here (not in a `fn`).
     pub allows_weights: bool,
+    /// Weights are f32 parameters, and what the model reads is rounded from them: builds whose `float` is a half.
+    pub masters: bool,
+    /// `float` means f32 here: loss, metrics and updates of such a build.
+    pub wide: bool,
     /// Names that only exist where a step or an initial value is built.
     pub extra: Vec<(&'static str, Value<'p>)>,
 }
@@ -98,6 +102,8 @@ impl<'p> Frame<'p> {
             origins: Vec::new(),
             def,
             allows_weights: true,
+            masters: false,
+            wide: false,
             extra: Vec::new(),
         }
     }

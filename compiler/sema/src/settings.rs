@@ -28,6 +28,9 @@ const KEYS: &[&str] = &[
     "eval_every",
     "log_every",
 ];
+/// Keys that `--set` may override.
+const OVERRIDABLE: &[&str] =
+    &["epochs", "steps", "batch", "seed", "accumulate", "ema", "eval_every", "log_every"];
 const LATER: &[&str] = &["precision"];
 
 /// Metrics of which less is better; of all others more is.
@@ -77,7 +80,7 @@ impl<'p> Checker<'p> {
             seed: 0,
             metrics: Vec::new(),
             early_stop: None,
-            checkpoint: Checkpoint { every_epochs: 1, every_steps: None, keep: 1, best: None },
+            checkpoint: Checkpoint { every_epochs: 1, every_steps: None, keep: 2, best: None },
             eval_every: None,
             log_every: 50,
         };
@@ -180,26 +183,44 @@ impl<'p> Checker<'p> {
         }
     }
 
+    /// `--set train.KEY=VALUE` takes the place of what the block says.
     fn overrides(&mut self, spec: &mut TrainSpec) {
         let set = &self.options.set;
-        let number = |key: &str| {
-            set.get(&format!("train.{key}")).and_then(|text| text.replace('_', "").parse::<i64>().ok())
-        };
-        if let Some(epochs) = number("epochs") {
-            spec.epochs = Some(epochs);
-            spec.steps = None;
+        let given = set.iter().filter_map(|(name, text)| Some((name.strip_prefix("train.")?, text.as_str())));
+        let mut faults = Vec::new();
+        for (key, text) in given {
+            let wrong = |what: &str| {
+                let message = format!("`--set train.{key}={text}`: {what}");
+                Diagnostic::error("E0416", message)
+            };
+            let number = text.replace('_', "").parse::<i64>().ok();
+            let at_least = |least: i64| {
+                let fault = || wrong(&format!("`{key}` is a whole number of at least {least}"));
+                number.filter(|number| *number >= least).ok_or_else(fault)
+            };
+            let result = match key {
+                "epochs" => at_least(0).map(|epochs| (spec.epochs, spec.steps) = (Some(epochs), None)),
+                "steps" => at_least(0).map(|steps| (spec.epochs, spec.steps) = (None, Some(steps))),
+                "batch" => at_least(1).map(|rows| spec.batch = rows),
+                "seed" => at_least(0).map(|seed| spec.seed = seed),
+                "accumulate" => at_least(1).map(|count| spec.accumulate = count),
+                "eval_every" => at_least(1).map(|steps| spec.eval_every = Some(steps)),
+                "log_every" => at_least(1).map(|steps| spec.log_every = steps),
+                "ema" => {
+                    let decay = text.parse::<f64>().ok().filter(|decay| *decay > 0.0 && *decay < 1.0);
+                    let fault = || wrong("`ema` is a number between 0 and 1");
+                    decay.map(|decay| spec.ema = Some(decay)).ok_or_else(fault)
+                }
+                _ => {
+                    let near = did_you_mean(key, OVERRIDABLE.iter().copied());
+                    Err(wrong("there is no such key to set")
+                        .note(format!("there are {}", OVERRIDABLE.join(", ")))
+                        .maybe_help(near.map(|near| format!("did you mean `train.{near}`?"))))
+                }
+            };
+            faults.extend(result.err());
         }
-        if let Some(steps) = number("steps") {
-            spec.steps = Some(steps);
-            spec.epochs = None;
-        }
-        spec.batch = number("batch").filter(|batch| *batch > 0).unwrap_or(spec.batch);
-        spec.seed = number("seed").unwrap_or(spec.seed);
-        spec.accumulate = number("accumulate").filter(|count| *count > 0).unwrap_or(spec.accumulate);
-        let ema = set.get("train.ema").and_then(|text| text.parse::<f64>().ok());
-        spec.ema = ema.filter(|decay| *decay > 0.0 && *decay < 1.0).or(spec.ema);
-        spec.eval_every = number("eval_every").or(spec.eval_every);
-        spec.log_every = number("log_every").unwrap_or(spec.log_every);
+        faults.into_iter().for_each(|fault| self.diagnostics.push(fault));
     }
 
     pub(crate) fn whole(&mut self, expr: &'p Expr, key: &str, least: i64) -> Option<i64> {

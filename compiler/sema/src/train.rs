@@ -108,6 +108,7 @@ impl<'p> Checker<'p> {
     ) -> Option<Forward> {
         self.fields.clear();
         self.push_frame(name, mode, Some(def));
+        self.frame().masters = self.halves() && (name == "step" || name == "accumulate");
         if spec.accumulate > 1 && (name == "step" || name == "accumulate") {
             self.count_parts(spec.accumulate, train.span);
         }
@@ -115,6 +116,17 @@ impl<'p> Checker<'p> {
             self.frames.pop();
             return None;
         };
+        if self.halves() {
+            self.frame().wide = true;
+            let inputs = forward.inputs.iter().map(|input| input.name.as_str());
+            for name in inputs.chain(forward.outputs.iter().map(|(name, _)| name.as_str())) {
+                if let Some(Value::Tensor(id)) = self.lookup_value(name)
+                    && let Some(id) = self.widened(id, train.span)
+                {
+                    self.frame().bind(name, Value::Tensor(id), train.span);
+                }
+            }
+        }
         for field in train.fields {
             let Some((ty, places)) = field.ty.as_ref().and_then(|ty| self.declare_type(ty)) else {
                 self.error(
@@ -156,7 +168,7 @@ impl<'p> Checker<'p> {
             );
             return None;
         }
-        self.cast(id, DType::Float, expr.span)
+        self.cast(id, self.float(), expr.span)
     }
 
     /// Batches of one update draw other random numbers: what counts for them is the batch, not the update.
@@ -292,7 +304,8 @@ impl<'p> Checker<'p> {
             return None;
         }
         let ids: Vec<NodeId> = trained.iter().map(|(_, id, _)| *id).collect();
-        let mut grads = self.derive(loss_id, &ids, span)?;
+        let grads = self.derive(loss_id, &ids, span)?;
+        let mut grads = grads.into_iter().map(|id| self.widened(id, span)).collect::<Option<Vec<_>>>()?;
         if spec.accumulate > 1 {
             let share = Param { name: "share".into(), role: Role::Control, ty: Type::scalar(DType::F64) };
             let share = self.param(share);
@@ -309,6 +322,16 @@ impl<'p> Checker<'p> {
         Some(Gradients { loss: loss_id, weights: trained, grads })
     }
 
+    /// What an update changes: the weight, or the f32 that the model's weight is rounded from.
+    fn master(&self, weight: NodeId) -> NodeId {
+        let function = &self.frame_ref().function;
+        let node = &function.nodes[weight];
+        match node.op {
+            Op::Cast(_) if matches!(function.nodes[node.inputs[0]].op, Op::Parameter(_)) => node.inputs[0],
+            _ => weight,
+        }
+    }
+
     /// The square root of the sum of all squares.
     fn norm(&mut self, tensors: &[NodeId], span: Span) -> Option<NodeId> {
         let mut total = Value::Float(0.0);
@@ -318,7 +341,7 @@ impl<'p> Checker<'p> {
             let sum = self.add(ops::Reduce { combine: kernel::Combine::Sum, axes }, &[square], span)?;
             total = self.binary(BinaryOp::Add, total, Value::Tensor(sum), Places::all(span));
         }
-        let total = self.tensor(&total, Some(DType::Float), span)?;
+        let total = self.tensor(&total, Some(self.float()), span)?;
         self.add(ops::Unary { op: kernel::Unary::Sqrt }, &[total], span)
     }
 
@@ -344,7 +367,7 @@ impl<'p> Checker<'p> {
         let total = self.control("total_steps");
         let Gradients { loss: loss_id, weights, mut grads } = self.gradients(spec, exprs, loss)?;
         let gradient_norm = self.norm(&grads, loss.span)?;
-        let ids: Vec<NodeId> = weights.iter().map(|(_, id, _)| *id).collect();
+        let ids: Vec<NodeId> = weights.iter().map(|(_, id, _)| self.master(*id)).collect();
         let weight_norm = self.norm(&ids, loss.span)?;
         if let Some(clip) = exprs.clip {
             grads = self.clipped(clip, grads, gradient_norm)?;
@@ -355,10 +378,10 @@ impl<'p> Checker<'p> {
         });
         // Schedules and optimisers see the number of the update, from 0 and from 1, and the length of the run.
         let span = loss.span;
-        let update = self.cast(first_step.unwrap_or(random.step), DType::Float, span)?;
-        let one = self.scalar(DType::Float, 1.0);
+        let update = self.cast(first_step.unwrap_or(random.step), self.float(), span)?;
+        let one = self.scalar(self.float(), 1.0);
         let number = self.add(ops::Binary { op: kernel::Binary::Add }, &[update, one], span)?;
-        let total = self.cast(total, DType::Float, span)?;
+        let total = self.cast(total, self.float(), span)?;
         self.frame().extra.retain(|(name, _)| *name != "_fields");
         self.frame().extra.extend([
             ("update", Value::Tensor(update)),
@@ -379,7 +402,13 @@ impl<'p> Checker<'p> {
                 }
                 updated.push((
                     name.clone(),
-                    self.update(&configured.of(*group), name, *weight, *grad, optimizer_expr.span)?,
+                    self.update(
+                        &configured.of(*group),
+                        name,
+                        self.master(*weight),
+                        *grad,
+                        optimizer_expr.span,
+                    )?,
                 ));
             }
             Some(updated)
@@ -405,7 +434,7 @@ impl<'p> Checker<'p> {
         let params = &configured.def.config.as_ref()?.params;
         let position = params.iter().position(|param| param.name.text == "lr")?;
         let value = configured.config.get(position)?.clone();
-        self.tensor(&value, Some(DType::Float), configured.def.name.span)
+        self.tensor(&value, Some(self.float()), configured.def.name.span)
     }
 
     fn clipped(&mut self, expr: &'p ast::Expr, grads: Vec<NodeId>, norm: NodeId) -> Option<Vec<NodeId>> {
@@ -614,16 +643,16 @@ impl<'p> Checker<'p> {
         // Not made of library means: the mean over batches, weighted by their rows.
         let rows = match batch {
             Some(symbol) => {
-                self.add(ops::Size { dim: shape::Dim::symbol(symbol), dtype: DType::Float }, &[], span)?
+                self.add(ops::Size { dim: shape::Dim::symbol(symbol), dtype: self.float() }, &[], span)?
             }
-            None => self.scalar(DType::Float, 1.0),
+            None => self.scalar(self.float(), 1.0),
         };
         let total = self.add(ops::Binary { op: kernel::Binary::Mul }, &[value, rows], span)?;
         self.export(
             &[(format!("{name}.total.sum"), total), (format!("{name}.count.sum"), rows)],
             Role::Metric,
         );
-        Some(quotient(&self.module, finish, name, DType::Float))
+        Some(quotient(&self.module, finish, name, self.float()))
     }
 
     fn build_fit(&mut self, def: &'p ast::Def, fits: &mut Vec<String>) -> Option<FuncId> {

@@ -59,7 +59,7 @@ impl<'p> Checker<'p> {
 
     /// A type whose names are all bound, with the place of each dimension.
     pub fn resolve_type(&mut self, ty: &'p ast::Type) -> Option<(Type, Vec<Option<Span>>)> {
-        let Some(dtype) = dtype(ty.name) else {
+        let Some(dtype) = self.dtype(ty.name) else {
             if ty.name != TypeName::Error {
                 let message = format!("`{}` is the type of a configuration, not of a tensor", ty.name.word());
                 self.error("E0302", ty.name_span, message, "a dtype is needed here");
@@ -138,7 +138,7 @@ impl<'p> Checker<'p> {
     /// Fits `id` to a parameter's type: binds its dimension variables, proves the rest, converts `float`.
     /// `what` names the parameter in messages.
     pub fn fit(&mut self, id: NodeId, ty: &'p ast::Type, span: Span, what: &str) -> Option<NodeId> {
-        let wanted = dtype(ty.name)?;
+        let wanted = self.dtype(ty.name)?;
         let actual = self.ty(id).clone();
         let id = self.fit_dtype(id, wanted, span, Some(ty.name_span), what)?;
         let rest = matches!(ty.dims.first(), Some(ast::Dim::Rest(_)));
@@ -263,7 +263,8 @@ impl<'p> Checker<'p> {
         if have == wanted {
             return Some(id);
         }
-        if have.is_float() && wanted.is_float() && (have == DType::Float || wanted == DType::Float) {
+        let open = have == DType::Float || wanted == DType::Float || self.frame_ref().wide;
+        if have.is_float() && wanted.is_float() && open {
             return self.cast(id, wanted, span);
         }
         let mut diagnostic = Diagnostic::error("E0302", format!("`{what}` is {wanted}, but this is {have}"))

@@ -148,6 +148,12 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     }
     if arguments.with == Some(With::Train) {
         crate::training::needs_optimizer(&built).within(&session)?;
+        if session.options.sema.half {
+            let float = session.options.float.name();
+            return Err(Diagnostic::error("E0901", format!("the C interface does not train in {float} yet"))
+                .help("`dlc train` does, keeping f32 of every weight; for the C interface there are f32 and f64")
+                .into());
+        }
     }
     let prefix = Session::prefix(&built);
     let wanted: &[&str] = if training { &["run", "init", "step", "eval"] } else { &["run"] };
@@ -258,7 +264,9 @@ impl Job<'_> {
                     .maybe_help(near.map(|near| format!("it has `{near}`")))
                     .into());
             };
-            kept.tensors.insert(info.name.clone(), tensor.clone());
+            let dtype = crate::dataset::dtype(self.session, &info.ty)?;
+            let tensor = train::fit_dtype(&info.name, tensor, dtype, self.cx.rounds())?;
+            kept.tensors.insert(info.name.clone(), tensor);
         }
         Ok(kept.to_bytes()?)
     }

@@ -67,6 +67,7 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let pool = cx.pool()?;
     let context = Context { program: &program, pool: &pool, dataset: data.as_ref(), spec: &spec };
     let default = if spec.split.len() == 3 { SplitName::Test } else { SplitName::Validation };
+    let parameters = parameters.fitted(program.entry("eval")?, cx.rounds())?;
     let split = arguments.split.unwrap_or(default);
     let evaluation = train::evaluate(&context, &parameters, split)?;
     if let Some(folder) = &arguments.save {

@@ -64,7 +64,7 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
         clear(&directory)?;
     }
     let start = match &arguments.weights {
-        Some(file) => Some(train::read_weights(file)?.0),
+        Some(file) => Some(train::read_weights(file)?.0.fitted(program.entry("step")?, cx.rounds())?),
         None => None,
     };
     let context = Context { program: &program, pool: &pool, dataset: data.as_ref(), spec: &spec };

@@ -80,7 +80,13 @@ impl<'p> Checker<'p> {
             let random = self.random_params(weight.span);
             return self.begin(name, weight, random, None);
         }
-        Some(self.param(graph::Param { name: name.into(), role, ty: weight.ty.clone() }))
+        let mut ty = weight.ty.clone();
+        let has_master = role == Role::Weight && ty.dtype == DType::Float && self.frame_ref().masters;
+        if has_master {
+            ty.dtype = DType::F32;
+        }
+        let id = self.param(graph::Param { name: name.into(), role, ty });
+        if has_master { self.cast(id, DType::Float, weight.span) } else { Some(id) }
     }
 
     /// What a weight or state begins as. Draws go by its full name; an optimiser's state may begin from its weight, `owner`.

@@ -37,7 +37,7 @@ impl<'p> Checker<'p> {
 
     fn dtype_arg(&mut self, args: &mut Args<'p>) -> Option<DType> {
         match args.take("dtype") {
-            None => Some(DType::Float),
+            None => Some(self.float()),
             Some(Arg { value: Value::DType(dtype), .. }) => Some(dtype),
             Some(arg) => {
                 let message = format!("a dtype such as `f32` is needed, but this is {}", arg.value.kind());
@@ -126,7 +126,7 @@ impl<'p> Checker<'p> {
         let params = self.random_params(span);
         let draw = self.frame_ref().draws;
         self.frame().draws += 1;
-        let op = ops::Random { distribution, dtype: DType::Float, shape, draw };
+        let op = ops::Random { distribution, dtype: self.float(), shape, draw };
         self.add(op, &[params.seed, params.path, params.step], span)
     }
 

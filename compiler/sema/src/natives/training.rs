@@ -50,7 +50,7 @@ impl<'p> Checker<'p> {
             None => {
                 let ty = Type::scalar(DType::F64);
                 let id = self.param(Param { name: "lr_scale".into(), role: Role::Control, ty });
-                let id = self.cast(id, DType::Float, span)?;
+                let id = self.cast(id, self.float(), span)?;
                 self.plateau = Some((plateau, id));
                 id
             }
