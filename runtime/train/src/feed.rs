@@ -1,6 +1,6 @@
 //! Which tensor goes to which argument of an entry point: matched by role and name, once, before the first call.
 
-use crate::Parameters;
+use crate::{Parameters, fit_dtype};
 use abi::Role;
 use base::{Diagnostic, did_you_mean};
 use data::{FieldInfo, RowSource};
@@ -15,12 +15,16 @@ pub(crate) struct Controls {
 /// Sources for all arguments of one entry.
 pub(crate) struct Feed {
     sources: Vec<Source>,
+    /// Of [`Source::Converted`], as they were when the feed was made.
+    converted: Vec<Tensor>,
 }
 
 enum Source {
     /// By its place in the batch.
     Field(usize),
     Parameter(usize),
+    /// A parameter in the dtype that the entry takes: training keeps f32 of what code of a half reads.
+    Converted(usize),
     Control(usize),
     /// A sum of gradients, by its place among those that [`Feed::training`] was told of.
     Gradient(usize),
@@ -84,7 +88,17 @@ impl Feed {
         controls: &Controls,
     ) -> Result<Feed, Diagnostic> {
         let find = |role, name: &str| parameters.require_measured(role, name);
-        Feed::find(entry, dataset, batch, controls, &[], find)
+        let mut feed = Feed::find(entry, dataset, batch, controls, &[], find)?;
+        for (position, source) in feed.sources.iter_mut().enumerate() {
+            let Source::Parameter(index) = *source else { continue };
+            let (tensor, dtype) = (parameters.at(index), entry.arg_dtype(position));
+            if tensor.dtype() != dtype {
+                let name = &entry.info().args[position].name;
+                feed.converted.push(fit_dtype(name, tensor, dtype, true)?);
+                *source = Source::Converted(feed.converted.len() - 1);
+            }
+        }
+        Ok(feed)
     }
 
     /// For an update: reads the weights themselves, and sums of gradients by these names.
@@ -107,7 +121,7 @@ impl Feed {
         gradients: &[String],
         parameter: impl Fn(Role, &str) -> Result<usize, Diagnostic>,
     ) -> Result<Feed, Diagnostic> {
-        let mut feed = Feed { sources: Vec::new() };
+        let mut feed = Feed { sources: Vec::new(), converted: Vec::new() };
         let fields = dataset.fields();
         for arg in &entry.info().args {
             let source = match arg.role {
@@ -141,7 +155,7 @@ impl Feed {
 
     /// The arguments in the entry's order; `batch` has the fields that were collected when feeds were made.
     pub fn args<'t>(
-        &self,
+        &'t self,
         batch: &'t [Tensor],
         parameters: &'t Parameters,
         controls: &'t Controls,
@@ -151,7 +165,7 @@ impl Feed {
 
     /// As [`Feed::args`], with the sums of gradients that [`Feed::training`] was told of.
     pub fn args_with<'t>(
-        &self,
+        &'t self,
         batch: &'t [Tensor],
         parameters: &'t Parameters,
         controls: &'t Controls,
@@ -160,6 +174,7 @@ impl Feed {
         let tensor = |source: &Source| match source {
             Source::Field(index) => &batch[*index],
             Source::Parameter(index) => parameters.at(*index),
+            Source::Converted(index) => &self.converted[*index],
             Source::Control(index) => &controls.values[*index].1,
             Source::Gradient(index) => &gradients[*index],
         };

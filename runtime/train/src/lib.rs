@@ -44,7 +44,7 @@ pub use context::{Context, SplitName};
 pub use evaluate::{Evaluation, evaluate};
 pub use host::Host;
 pub use log::{Line, parse_lines};
-pub use parameters::Parameters;
+pub use parameters::{Parameters, fit_dtype};
 pub use predict::predict;
 pub use report::report;
 pub use spec::{CheckpointPolicy, Direction, EarlyStop, Every, Fit, Length, Metric, Plateau, Spec};

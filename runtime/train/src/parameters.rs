@@ -4,7 +4,7 @@ use abi::Role;
 use base::{Diagnostic, did_you_mean};
 use exec::Entry;
 use std::collections::BTreeMap;
-use tensor::{Tensor, safetensors::Weights};
+use tensor::{DType, Tensor, safetensors::Weights};
 
 /// The optimiser's tensors stand in files under this prefix, so that weights keep the names that the language gives.
 const OPTIMIZER_PREFIX: &str = "optimizer/";
@@ -51,6 +51,19 @@ impl Parameters {
 
     pub fn get(&self, role: Role, name: &str) -> Option<&Tensor> {
         self.index(role, name).map(|index| &self.tensors[index])
+    }
+
+    /// The same in the dtypes in which an entry takes them; see [`fit_dtype`].
+    pub fn fitted(&self, entry: &Entry, rounds: bool) -> Result<Parameters, Diagnostic> {
+        let mut fitted = self.clone();
+        for (position, arg) in entry.info().args.iter().enumerate() {
+            let average = (arg.role == Role::Weight).then(|| self.average_of(&arg.name)).flatten();
+            for index in self.index(arg.role, &arg.name).into_iter().chain(average) {
+                let dtype = entry.arg_dtype(position);
+                fitted.tensors[index] = fit_dtype(&self.names[index], &self.tensors[index], dtype, rounds)?;
+            }
+        }
+        Ok(fitted)
     }
 
     pub(crate) fn index(&self, role: Role, name: &str) -> Option<usize> {
@@ -159,6 +172,33 @@ impl Parameters {
     pub(crate) fn to_map(&self) -> BTreeMap<String, Tensor> {
         self.names.iter().cloned().zip(self.tensors.iter().cloned()).collect()
     }
+}
+
+/// A weight of a file in the dtype of a build. Between floating dtypes it is converted where no value changes, or where
+/// somebody asked for the build's dtype, who therefore wants rounding.
+pub fn fit_dtype(name: &str, tensor: &Tensor, wanted: DType, rounds: bool) -> Result<Tensor, Diagnostic> {
+    let given = tensor.dtype();
+    if given == wanted {
+        return Ok(tensor.clone());
+    }
+    let fault = |what: &str| {
+        Diagnostic::error(
+            "E0804",
+            format!("`{name}` is {given} in the weights and {wanted} in this build{what}"),
+        )
+    };
+    if !given.is_float() || !wanted.is_float() {
+        return Err(fault(""));
+    }
+    let converted = tensor.cast(wanted)?;
+    let same = |a: f64, b: f64| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
+    if rounds || tensor.to_f64_vec().into_iter().zip(converted.to_f64_vec()).all(|(a, b)| same(a, b)) {
+        return Ok(converted);
+    }
+    let help = format!(
+        "`--precision {wanted}` asks for rounding, `--precision {given}` for a build that needs none"
+    );
+    Err(fault(&format!(", where not every value is a {wanted}")).help(help))
 }
 
 fn typed(tensor: &Tensor) -> String {

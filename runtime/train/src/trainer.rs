@@ -153,7 +153,9 @@ impl<'a> Run<'a> {
             init_args.push(control);
         }
         let results = init.call(&mut arena, context.pool, &init_args, &spec.dims)?;
-        let mut parameters = Parameters::from_results(init, results)?;
+        // Builds of a half train f32.
+        let step = context.program.entry("step")?;
+        let mut parameters = Parameters::from_results(init, results)?.fitted(step, false)?;
         let store = Store::new(host.disk, checkpoints.clone(), spec.checkpoint.keep);
         let described = describe(context);
         let (mut progress, mut warnings) = (Progress::default(), Vec::new());
