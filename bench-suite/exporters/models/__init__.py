@@ -53,6 +53,7 @@ def write(folder: Path, size: str, only: str) -> int:
     for file in own or FILES:
         for network in getattr(file, size, list)():
             if own or only in network.name:
+                network.interpret &= size == "small"
                 core.write(network, folder / network.name)
                 count += 1
     return count
