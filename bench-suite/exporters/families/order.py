@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from ..case import Case, Draws, run_case, tensor
+
+Running = Callable[[Tensor, int], Tensor]
 
 SHAPES: dict[str, tuple[int, ...]] = {
     "one": (1,),
@@ -89,7 +93,9 @@ def _running() -> list[Case]:
                     ("cumprod", torch.cumprod, with_zero),
                 ):
 
-                    def run(x: Tensor, f=compute, axis: int = axis, back: bool = reverse) -> Tensor:
+                    def run(
+                        x: Tensor, f: Running = compute, axis: int = axis, back: bool = reverse
+                    ) -> Tensor:
                         return torch.flip(f(torch.flip(x, [axis]), axis), [axis]) if back else f(x, axis)
 
                     found.append(run_case(f"{function}_{name}", f"{function}({arguments})", run, inputs))
