@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from safetensors.numpy import save_file
 
-from . import algebra, convolution, elementwise, layers, moves, pooling
+from . import algebra, convolution, elementwise, layers, moves, order, pooling
 from .configuration import Configuration, export
 
 SWEEPS: dict[str, Callable[[], list[Configuration]]] = {
@@ -18,6 +18,7 @@ SWEEPS: dict[str, Callable[[], list[Configuration]]] = {
     "elementwise": elementwise.configurations,
     "layers": layers.configurations,
     "moves": moves.configurations,
+    "order": order.configurations,
     "pooling": pooling.configurations,
 }
 

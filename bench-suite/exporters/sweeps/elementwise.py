@@ -40,8 +40,21 @@ def configurations() -> list[Configuration]:
             Configuration("clip(x, -0.5, 0.25)", lambda x: x.clamp(-0.5, 0.25), {"x": Input(shape)}),
             Configuration("cast(x * 9, i32)", lambda x: (x * 9).to(torch.int32), {"x": Input(shape)}),
             Configuration("x > 0 or x < -0.5", lambda x: (x > 0) | (x < -0.5), {"x": Input(shape)}),
+            Configuration("not (x > 0)", lambda x: ~(x > 0), {"x": Input(shape)}),
+            Configuration("isnan(log(x))", lambda x: torch.isnan(torch.log(x)), {"x": Input(shape)}),
+            Configuration("isinf(1 / (x - x))", lambda x: torch.isinf(1 / (x - x)), {"x": Input(shape)}),
+            Configuration("isfinite(log(x))", lambda x: torch.isfinite(torch.log(x)), {"x": Input(shape)}),
+            Configuration("i != 3", lambda i: i != 3, {"i": Input(shape, below=5)}),
             Configuration("i % 3 + i", lambda i: i % 3 + i, {"i": Input(shape, below=11)}),
         ]
+    for values in ([], [0.5], [1.0, -2.0, 3.0]):
+        found.append(
+            Configuration(
+                f"x * {values}",
+                lambda x, values=values: x * torch.tensor(values, dtype=x.dtype),
+                {"x": Input((len(values),))},
+            )
+        )
     return found + _reductions() + _softmax()
 
 
@@ -73,6 +86,15 @@ def _reductions() -> list[Configuration]:
                     {"x": Input(shape)},
                 )
             )
+    for function, compute in (("max", torch.amax), ("min", torch.amin)):
+        found.append(
+            Configuration(
+                f"{function}(x, axis: -1)",
+                lambda x, compute=compute: compute(x, -1),
+                {"x": Input((0, 3))},
+            )
+        )
+    for shape in REDUCED:
         if shape[-1] > 0:
             for function, compute in (("argmax", torch.argmax), ("argmin", torch.argmin)):
                 found.append(

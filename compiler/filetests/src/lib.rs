@@ -5,6 +5,7 @@
 
 mod batches;
 mod corpus;
+mod coverage;
 mod faults;
 mod library;
 mod reference;
@@ -34,6 +35,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(library::trials());
     trials.extend(reference::trials());
     trials.extend(sweep::trials());
+    trials.extend(coverage::trials());
     trials.extend(batches::trials());
     trials
 }

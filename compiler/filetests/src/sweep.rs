@@ -18,19 +18,32 @@ const GROUP: usize = 30;
 const BITS: f64 = (1 << 24) as f64;
 
 pub fn trials() -> Vec<Trial> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench-suite/references/sweeps");
-    match read(&folder) {
-        Ok(trials) => trials,
+    match groups() {
+        Ok(groups) => groups
+            .into_iter()
+            .map(|(name, configurations)| Trial::test(name, move || check(&configurations)))
+            .collect(),
         Err(failed) => vec![Trial::test("sweep", move || Err(failed))],
     }
 }
 
-fn read(folder: &Path) -> Result<Vec<Trial>, Failed> {
-    let mut paths: Vec<_> =
-        fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+/// The models of all sweeps.
+pub fn sources() -> Result<Vec<String>, Failed> {
+    let groups = groups()?;
+    groups
+        .iter()
+        .map(|(_, configurations)| source(configurations).map_err(|fault| fault.to_string().into()))
+        .collect()
+}
+
+/// Configurations that stand in one model, by the name of their trial.
+fn groups() -> Result<Vec<(String, Vec<Configuration>)>, Failed> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench-suite/references/sweeps");
+    let entries = fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths: Vec<_> = entries.collect::<Result<_, _>>()?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     paths.sort();
-    let mut trials = Vec::new();
+    let mut groups = Vec::new();
     for path in paths {
         let sweep = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let entries: Vec<Value> = serde_json::from_str(&fs::read_to_string(&path)?)?;
@@ -43,14 +56,13 @@ fn read(folder: &Path) -> Result<Vec<Trial>, Failed> {
             for entry in entries {
                 configurations.push(Configuration::read(entry, &mut rest)?);
             }
-            let name = format!("sweep::{sweep}::{}", number * GROUP);
-            trials.push(Trial::test(name, move || check(&configurations)));
+            groups.push((format!("sweep::{sweep}::{}", number * GROUP), configurations));
         }
         if !rest.is_empty() {
             return Err(format!("{sweep} has {} results too many", rest.len()).into());
         }
     }
-    Ok(trials)
+    Ok(groups)
 }
 
 /// An input or weight: its name, its shape, and how it is drawn.
