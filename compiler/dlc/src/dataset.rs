@@ -14,13 +14,18 @@ use std::{
 };
 use tensor::{DType, Tensor};
 
-/// Reads the data. `places` are the words of `--data`: a path for the whole source, or NAME=PATH for one field.
+/// For each field of words, the words in the order of their ids.
+pub type Tables = BTreeMap<String, Vec<String>>;
+
+/// Reads the data. `places` are the words of `--data`: a path for the whole source, or NAME=PATH for one field. Words keep
+/// the ids that `tables` gives them, where it knows the field.
 pub fn read(
     cx: &Cx,
     session: &Session,
     file: &Path,
     train: &TrainSpec,
     places: &[String],
+    tables: &Tables,
 ) -> Result<Box<dyn RowSource>, Fault> {
     let Some(source) = &train.source else {
         return augmented(cx, train, read_files(cx, session, train, places)?);
@@ -38,9 +43,11 @@ pub fn read(
     }
     let limits = cx.limits();
     let dataset: Box<dyn RowSource> = match (source.kind.as_str(), &path) {
-        ("csv", Some(path)) => Csv { limits, ..Csv::new(csv_fields(session, train, source)?) }.open(path)?,
+        ("csv", Some(path)) => {
+            Csv { limits, ..Csv::new(csv_fields(session, train, source, tables)?) }.open(path)?
+        }
         ("parquet", Some(path)) => {
-            Box::new(data::read_parquet(path, &csv_fields(session, train, source)?, &limits)?)
+            Box::new(data::read_parquet(path, &csv_fields(session, train, source, tables)?, &limits)?)
         }
         ("npz", Some(path)) => {
             Box::new(data::read_npz(path, &array_fields(session, train, source)?, &limits)?)
@@ -59,8 +66,8 @@ pub fn read(
             let read = if kind == "idx" { data::read_idx } else { data::read_npy };
             Box::new(read(&files, &limits)?)
         }
-        ("text", Some(path)) => Box::new(text(session, train, source)?.read(path, &limits)?),
-        ("images", Some(path)) => images(session, train, source)?.open(path, &limits)?,
+        ("text", Some(path)) => Box::new(text(session, train, source, tables)?.read(path, &limits)?),
+        ("images", Some(path)) => images(session, train, source, tables)?.open(path, &limits)?,
         ("synthetic", _) => {
             let rows = source.rows.and_then(|rows| usize::try_from(rows).ok()).unwrap_or(0);
             let seed = cx.everywhere.seed.unwrap_or(u64::try_from(train.seed).unwrap_or(0));
@@ -216,7 +223,12 @@ fn column(column: &Column) -> data::Column {
     }
 }
 
-fn csv_fields(session: &Session, train: &TrainSpec, source: &Source) -> Result<Vec<CsvField>, Fault> {
+fn csv_fields(
+    session: &Session,
+    train: &TrainSpec,
+    source: &Source,
+    tables: &Tables,
+) -> Result<Vec<CsvField>, Fault> {
     let index = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
     let mut fields = Vec::new();
     for described in &source.fields {
@@ -230,7 +242,8 @@ fn csv_fields(session: &Session, train: &TrainSpec, source: &Source) -> Result<V
         };
         let (dtype, row_shape) = field(session, train, &described.field)?;
         let new = CsvField::new(described.field.clone(), columns, dtype);
-        fields.push(CsvField { row_shape, steps: steps(&described.steps), ..new });
+        let table = tables.get(&described.field).cloned();
+        fields.push(CsvField { row_shape, table, steps: steps(&described.steps), ..new });
     }
     Ok(fields)
 }
@@ -264,8 +277,8 @@ fn steps(steps: &[sema::Step]) -> Vec<data::Step> {
     steps.collect()
 }
 
-fn text(session: &Session, train: &TrainSpec, source: &Source) -> Result<Text, Fault> {
-    let mut text = Text { window: 0, fields: Vec::new(), table: None };
+fn text(session: &Session, train: &TrainSpec, source: &Source, tables: &Tables) -> Result<Text, Fault> {
+    let mut text = Text { window: 0, fields: Vec::new(), table: known(source, tables) };
     for described in &source.fields {
         let next = match described.origin {
             Origin::Window(length) => {
@@ -281,7 +294,7 @@ fn text(session: &Session, train: &TrainSpec, source: &Source) -> Result<Text, F
     Ok(text)
 }
 
-fn images(session: &Session, train: &TrainSpec, source: &Source) -> Result<Images, Fault> {
+fn images(session: &Session, train: &TrainSpec, source: &Source, tables: &Tables) -> Result<Images, Fault> {
     let side = |length: i64| usize::try_from(length).unwrap_or(0);
     let mut fields = Vec::new();
     for described in &source.fields {
@@ -300,7 +313,12 @@ fn images(session: &Session, train: &TrainSpec, source: &Source) -> Result<Image
             steps: steps(&described.steps),
         });
     }
-    Ok(Images { fields, table: None })
+    Ok(Images { fields, table: known(source, tables) })
+}
+
+/// Of a source that has one table for all its fields of words.
+fn known(source: &Source, tables: &Tables) -> Option<Vec<String>> {
+    source.fields.iter().find_map(|described| tables.get(&described.field)).cloned()
 }
 
 fn synthetic_fields(

@@ -1,9 +1,12 @@
 //! Where a model's numbers come from: weights from a file or from the seed, inputs from arrays.
 
-use crate::{cx::Cx, fault::Fault};
+use crate::{cx::Cx, dataset, fault::Fault};
 use abi::{ArgInfo, Role};
 use base::{Diagnostic, did_you_mean};
+use driver::Session;
 use exec::{Arena, Dims, Entry, Pool, Program};
+use sema::Built;
+use shape::{Dim, Symbol};
 use std::{
     collections::BTreeMap,
     io::Read,
@@ -45,6 +48,25 @@ pub fn dims_of(entry: &Entry, inputs: &BTreeMap<String, Tensor>, fixed: &Dims) -
         }
     }
     dims
+}
+
+/// Inputs of the model that have a default and were left out, where their sizes are known.
+pub fn fill_defaults(
+    session: &Session,
+    built: &Built,
+    dims: &Dims,
+    inputs: &mut BTreeMap<String, Tensor>,
+) -> Result<(), Fault> {
+    let sizes: BTreeMap<Symbol, i64> = dims.iter().map(|(name, size)| (Symbol::new(name), *size)).collect();
+    for wanted in &built.inputs {
+        let (Some(value), false) = (wanted.default, inputs.contains_key(&wanted.name)) else { continue };
+        let axis = |dim: &Dim| usize::try_from(dim.eval(&sizes).ok()?).ok();
+        let Some(shape) = wanted.ty.shape.iter().map(axis).collect::<Option<Vec<usize>>>() else { continue };
+        let count = tensor::element_count(&shape).unwrap_or(0);
+        let filled = Tensor::from_vec(shape, vec![value; count])?;
+        inputs.insert(wanted.name.clone(), filled.cast(dataset::dtype(session, &wanted.ty)?)?);
+    }
+    Ok(())
 }
 
 /// Weights and states by name: from a file, else initial ones from the seed.

@@ -11,7 +11,10 @@ use base::Diagnostic;
 use clap::Args;
 use driver::{Session, Trace};
 use serde_json::{Map, Value, json};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 use tensor::npy;
 use train::{Context, Parameters, SplitName};
 
@@ -48,17 +51,19 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     cx.warn(&warnings, &session);
     let Some(item) = &built.train else { return Err(training::no_training(&built.name).into()) };
     let mut spec = training::spec(cx, &session, &built, item)?;
-    let data = dataset::read(cx, &session, &arguments.file, item, &arguments.data)?;
     let weights = match &arguments.weights {
         Some(file) => file.clone(),
         None => best_checkpoint(&Session::prefix(&built))?,
     };
     let (parameters, trained) = train::read_weights(&weights)?;
+    let mut tables = BTreeMap::new();
     if let Some(trained) = trained.filter(|trained| trained.model == spec.model) {
-        // What was held out is what that run held out, whatever seed and split are now.
+        // What was held out is what that run held out, whatever seed and split are now, and words mean what they meant.
         spec.seed = trained.seed;
         spec.split = trained.split.unwrap_or(spec.split);
+        tables = trained.tables;
     }
+    let data = dataset::read(cx, &session, &arguments.file, item, &arguments.data, &tables)?;
     let wanted: &[&str] =
         if arguments.save.is_some() { &["eval", "eval_finish", "run"] } else { &["eval", "eval_finish"] };
     let entries = Session::entries(&built, wanted);

@@ -47,7 +47,7 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let mut inputs = parameters::read_inputs(cx, &arguments.input)?;
     if inputs.is_empty() {
         let spec = training::spec(cx, &session, &built, train)?;
-        let data = dataset::read(cx, &session, &arguments.file, train, &arguments.data)?;
+        let data = dataset::read(cx, &session, &arguments.file, train, &arguments.data, &BTreeMap::new())?;
         let order = data::Split::new(data.rows(), &spec.split, spec.seed)?.train.of_epoch(spec.seed, 0);
         let rows = order.range(0..order.len().min(spec.batch));
         let (fields, mut batch) = (data.fields(), Vec::new());

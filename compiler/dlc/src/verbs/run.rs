@@ -57,8 +57,9 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let program = compiled.load().within(&session)?;
     let pool = cx.pool()?;
     let entry = program.entry("run")?;
-    let inputs = parameters::read_inputs(cx, &arguments.input)?;
+    let mut inputs = parameters::read_inputs(cx, &arguments.input)?;
     let dims = parameters::dims_of(entry, &inputs, &cx.dims());
+    parameters::fill_defaults(&session, &built, &dims, &mut inputs)?;
     let weights = parameters::weights(cx, &program, &pool, arguments.weights.as_deref(), &dims)?;
     if arguments.trace || arguments.nan {
         trace(&session, &built, entry, &inputs, &weights, arguments.nan)?;

@@ -10,6 +10,7 @@ use base::{Diagnostic, Format, SourceMap};
 use clap::Args;
 use driver::{Session, Trace};
 use std::{
+    collections::BTreeMap,
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
@@ -51,7 +52,7 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let Some(item) = &built.train else { return Err(training::no_training(&built.name).into()) };
     training::needs_optimizer(&built).within(&session)?;
     let spec = training::spec(cx, &session, &built, item)?;
-    let data = dataset::read(cx, &session, &arguments.file, item, &arguments.data)?;
+    let data = dataset::read(cx, &session, &arguments.file, item, &arguments.data, &BTreeMap::new())?;
     let entries = Session::entries(&built, &["init", "accumulate", "step", "eval", "eval_finish", "fit"]);
     let compiled = session.compile(&built, &entries, &cx.cache, &mut Trace::default()).within(&session)?;
     let program = compiled.load().within(&session)?;

@@ -3,4 +3,5 @@
 mod definition;
 mod half;
 mod interrupted;
+mod measured;
 mod runs;
