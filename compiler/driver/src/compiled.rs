@@ -119,6 +119,7 @@ impl Session {
             name: name.into(),
             module: module.clone(),
             entries: entries.to_vec(),
+            inputs: Vec::new(),
             weights: Vec::new(),
             states: Vec::new(),
             fits: Vec::new(),

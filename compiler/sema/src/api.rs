@@ -29,6 +29,8 @@ pub struct Built {
     pub name: String,
     pub module: Module,
     pub entries: Vec<(&'static str, FuncId)>,
+    /// Inputs of `run`; those with a default may be left out.
+    pub inputs: Vec<FieldSpec>,
     pub weights: Vec<WeightInfo>,
     pub states: Vec<WeightInfo>,
     /// Names of the instances of `standardize`, each with states `NAME.mean` and `NAME.std`.

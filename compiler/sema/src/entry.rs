@@ -166,7 +166,7 @@ impl<'p> Checker<'p> {
         }
         let mut spec = None;
         let mut fits = Vec::new();
-        if let (true, Some(train), Some(_)) = (with_train, train, forward) {
+        if let (true, Some(train), Some(_)) = (with_train, train, &forward) {
             spec = self.build_training(def, &train, &mut entries, &mut inits, &mut fits);
         }
         if base::has_errors(&self.diagnostics) {
@@ -181,6 +181,7 @@ impl<'p> Checker<'p> {
             name: def.name.text.clone(),
             module: std::mem::take(&mut self.module),
             entries,
+            inputs: forward.map(|forward| forward.inputs).unwrap_or_default(),
             weights,
             states,
             fits,
