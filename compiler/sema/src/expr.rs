@@ -238,7 +238,16 @@ impl<'p> Checker<'p> {
                 StmtKind::Write { state, value } => self.write_state(state, value),
                 StmtKind::Param(decl) => self.declare_weight(decl),
                 StmtKind::State(decl) => self.declare_state(decl),
-                StmtKind::Require { condition, message } => self.require(condition, message.as_ref()),
+                StmtKind::Require { condition, message } => {
+                    let errors = self.n_errors();
+                    self.require(condition, message.as_ref());
+                    // What the library asks for, the rest of its definition needs.
+                    if self.n_errors() > errors
+                        && self.calls.last().is_some_and(|(def, _)| self.program.is_std(def))
+                    {
+                        return Value::Error;
+                    }
+                }
                 StmtKind::Assert { condition, within, message } => {
                     self.assert(condition, within.as_ref(), message.as_ref());
                 }

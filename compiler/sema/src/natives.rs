@@ -115,8 +115,7 @@ const NAMES: &[&str] = &[
 ];
 
 /// Known by name, so that what is missing is told as such; their meaning is not built yet.
-const LATER: &[&str] =
-    &["scan", "loop", "jvp", "vjp", "vmap", "jacobian", "hessian", "custom_grad", "nonzero"];
+const LATER: &[&str] = &["scan", "loop", "jvp", "vjp", "vmap", "jacobian", "hessian", "custom_grad"];
 
 pub fn find(name: &str) -> Option<&'static str> {
     names().find(|known| *known == name)

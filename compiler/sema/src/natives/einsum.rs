@@ -35,7 +35,7 @@ impl<'p> Checker<'p> {
         let given = args.rest();
         if given.len() != parsed.operands.len() {
             let message = format!(
-                "`einsum` has letters for {} tensors, but {} are given",
+                "`einsum` has letters for {} tensors, but is given {}",
                 parsed.operands.len(),
                 given.len()
             );

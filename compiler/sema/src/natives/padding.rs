@@ -107,7 +107,11 @@ impl<'p> Checker<'p> {
         if unproved(&least[0]) || (reflect && least[1..].iter().any(unproved)) {
             let mode = if reflect { "reflect" } else { "edge" };
             let message = format!("\"{mode}\" pads axis {axis} by {before} and {after}, but it has {size}");
-            let reason = if reflect { "fewer than the axis has" } else { "an empty axis has no edge" };
+            let reason = if reflect {
+                format!("each must be below {size}")
+            } else {
+                "an empty axis has no edge".into()
+            };
             self.report(
                 Diagnostic::error("E0301", message)
                     .label(span, format!("this is {}", self.ty(id)))

@@ -89,7 +89,12 @@ impl<'p> Checker<'p> {
                 let mut widths = Vec::new();
                 for item in items.iter() {
                     let one = Arg { name: *name, value: item.clone(), span: *span };
-                    let sides = if matches!(item, Value::List(_)) { 2 } else { 1 };
+                    let sides = if let Value::List(pair) = item { pair.len().max(1) } else { 1 };
+                    if sides > 2 {
+                        let message = "the padding of an axis is a number or a pair, `[before, after]`";
+                        self.error("E0401", *span, message, format!("{sides} numbers for one axis"));
+                        return None;
+                    }
                     let pair = self.spatial(Some(one), sides, 0, 0, "padding")?;
                     widths.push((pair[0], pair[sides - 1]));
                 }
