@@ -2,7 +2,7 @@
 //! and the support unit behind these.
 
 use crate::ir::{Ir, Type, Value};
-use crate::object::{Form, finish};
+use crate::object::{Code, Form, finish};
 use crate::{Error, Object, Options, Part, Target, compile};
 use abi::{Call, Function, Manifest, Role};
 use kernel::{Arg, ArgRole, DType, Module, Plan};
@@ -25,7 +25,7 @@ pub fn artifact(
     let name = format!("{prefix}_interface");
     let ir = Ir::new(&name);
     Interface::new(&ir, module, manifest, prefix, &options.target)?.emit(weights)?;
-    object.parts.push(finish(&ir, &name, options, Form::Object)?);
+    object.parts.push(finish(&ir, &name, options, Form::Object, Code::Calls)?);
     object.parts.push(Part { name: "dlc_v1_support.o".into(), bytes: abi::SUPPORT_OBJECT.to_vec() });
     Ok(object)
 }

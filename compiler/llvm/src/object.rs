@@ -93,17 +93,15 @@ impl<'a> Job<'a> {
     }
 
     fn run(&self) -> Result<Vec<Part>, Error> {
-        let count = self.module.kernels.len() + usize::from(!self.module.plans.is_empty());
+        let order = self.order();
+        let count = order.len();
         let next = AtomicUsize::new(0);
         let done = Mutex::new(Vec::with_capacity(count));
         let work = || {
             loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= count {
-                    break;
-                }
-                let part = self.part(index);
-                done.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((index, part));
+                let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+                let part = self.part(*index);
+                done.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((*index, part));
             }
         };
         let threads = self.options.jobs.clamp(1, count.max(1));
@@ -119,6 +117,19 @@ impl<'a> Job<'a> {
         let mut parts = done.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
         parts.sort_by_key(|(index, _)| *index);
         parts.into_iter().map(|(_, part)| part).collect()
+    }
+
+    /// Parts in the order in which they are compiled: the plans, which take longest, then kernels by their size; so that
+    /// no thread waits long for another at the end.
+    fn order(&self) -> Vec<usize> {
+        let kernels = self.module.kernels.len();
+        let mut order: Vec<usize> = (0..kernels).collect();
+        let sizes: Vec<usize> = self.module.kernels.values().iter().map(|kernel| kernel.vars.len()).collect();
+        order.sort_by_key(|index| std::cmp::Reverse(sizes[*index]));
+        if !self.module.plans.is_empty() {
+            order.insert(0, kernels);
+        }
+        order
     }
 
     fn part(&self, index: usize) -> Result<Part, Error> {
@@ -139,16 +150,26 @@ impl<'a> Job<'a> {
                 }
             }
         }
-        finish(&ir, name, self.options, self.form)
+        let code = if index < self.module.kernels.len() { Code::Kernel } else { Code::Calls };
+        finish(&ir, name, self.options, self.form, code)
     }
 }
 
+/// What a module's time goes to when it runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Code {
+    Kernel,
+    /// Long rows of calls: what they call takes the time, and scheduling them well takes long to compile.
+    Calls,
+}
+
 /// Verifies, optimises and writes a module.
-pub(crate) fn finish(ir: &Ir, name: &str, options: &Options, form: Form) -> Result<Part, Error> {
+pub(crate) fn finish(ir: &Ir, name: &str, options: &Options, form: Form, code: Code) -> Result<Part, Error> {
     let bug = |fault: String| Error::Bug(format!("`{name}`: {fault}"));
-    let level = match options.opt_level {
-        OptLevel::O0 => OptimizationLevel::None,
-        OptLevel::O3 => OptimizationLevel::Default,
+    let level = match (options.opt_level, code) {
+        (OptLevel::O0, _) => OptimizationLevel::None,
+        (OptLevel::O3, Code::Calls) => OptimizationLevel::Less,
+        (OptLevel::O3, Code::Kernel) => OptimizationLevel::Default,
     };
     let machine = options.target.machine(level)?;
     ir.verify_for(&machine).map_err(bug)?;
