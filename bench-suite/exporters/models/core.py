@@ -94,14 +94,10 @@ def write(network: Network, folder: Path) -> None:
                 if y.numel() > 1 and y.std() == 0:
                     raise ValueError(f"{network.name}: `{n}` is the same everywhere, so it shows nothing")
                 arrays[f"{precision}.{n}"] = y.numpy()
-        trained = copy.deepcopy(module).train()
-        loss = train_loss(network, trained, batches[0], 0)
-        loss.backward()
-        losses[precision] = loss.item()
+        losses[precision], found = differentiated(network, module, batches[0])
         if precision == "f64":
-            slots = names(network, trained)
-            gradients = {n: transposed(x, x.grad) for n, x in slots.items() if x.requires_grad}
-            save(folder / "gradients.safetensors", gradients)
+            exact = found
+            save(folder / "gradients.safetensors", exact)
         curves[precision] = curve(network, module.train(), batches)
     finite = [*arrays.values(), np.array(list(curves.values()))]
     if not all(np.isfinite(x).all() for x in finite):
@@ -117,7 +113,7 @@ def write(network: Network, folder: Path) -> None:
         "torch": torch.__version__,
         "loss": losses,
         "curve": curves,
-        "spread": spread(network, curves),
+        "spread": spread(network, exact, curves),
     }
     (folder / "reference.json").write_text(json.dumps(entry, indent=1, ensure_ascii=False) + "\n")
 
@@ -150,22 +146,39 @@ def curve(network: Network, module: nn.Module, batches: list[Tensors]) -> list[f
     return losses
 
 
-def spread(network: Network, curves: dict[str, list[float]]) -> list[float]:
-    """How far PyTorch's f32 is from its f64: the largest distance of the curve, and of its repetitions.
+def spread(network: Network, exact: Tensors, curves: dict[str, list[float]]) -> dict[str, list[float]]:
+    """How far PyTorch's f32 is from its f64, the plain one and then its repetitions: the largest distance of
+    the curve, and of the gradients by the largest of all.
 
     One run says little: where rounding moves an activation across the corner of a `relu`, the gradient jumps,
     and whether it happens is chance.
     """
-    exact, found = np.array(curves["f64"]), [curves["f32"]]
     batches = [cast(batch, torch.float32) for batch in network.batches]
-    for repetition in range(network.repetitions):
-        draws = Draws(f"{network.name} repetition {repetition}")
+    largest = max(float(x.abs().max()) for x in exact.values())
+    found: dict[str, list[float]] = {"curve": [], "gradients": []}
+    for repetition in range(network.repetitions + 1):
         module = copy.deepcopy(network.module).double()
-        with torch.no_grad():
-            for x in module.parameters():
-                x.mul_(1 + draws.uniform(-(2.0**-24), 2.0**-24, *x.shape))
-        found.append(curve(network, module.float().train(), batches))
-    return [float(np.abs(np.array(losses) - exact).max()) for losses in found]
+        draws = Draws(f"{network.name} repetition {repetition - 1}")
+        if repetition:
+            with torch.no_grad():
+                for x in module.parameters():
+                    x.mul_(1 + draws.uniform(-(2.0**-24), 2.0**-24, *x.shape))
+        module = module.float()
+        gradients = differentiated(network, module, batches[0])[1]
+        off = max(float((gradients[n].double() - x).abs().max()) for n, x in exact.items())
+        found["gradients"].append(off / largest)
+        losses = curve(network, module.train(), batches) if repetition else curves["f32"]
+        found["curve"].append(float(np.abs(np.array(losses) - np.array(curves["f64"])).max()))
+    return found
+
+
+def differentiated(network: Network, module: nn.Module, batch: Tensors) -> tuple[float, Tensors]:
+    """The loss of a batch and its gradients under our names, as training computes them."""
+    module = copy.deepcopy(module).train()
+    loss = train_loss(network, module, batch, 0)
+    loss.backward()
+    slots = names(network, module)
+    return loss.item(), {n: transposed(x, x.grad) for n, x in slots.items() if x.requires_grad}
 
 
 def train_loss(network: Network, module: nn.Module, batch: Tensors, step: int) -> Tensor:

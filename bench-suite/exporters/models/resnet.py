@@ -143,11 +143,12 @@ def resnet18(name: str, width: int, side: int, classes: int, rows: int, steps: i
         replace=resized("resize(32, 32)", side) | slower(rate),
         steps=steps,
         repetitions=8 if steps == 50 else 2,
+        interpret=False,
     )
 
 
 def slower(rate: float) -> dict[str, str]:
-    """Steps that rounding does not blow up where few channels have their moments from few rows."""
+    """Steps that rounding does not blow up where moments come from few rows."""
     return {} if rate == 0.1 else {"cosine_decay(0.1)": f"cosine_decay({rate})"}
 
 

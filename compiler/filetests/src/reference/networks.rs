@@ -15,6 +15,7 @@ use std::{
     collections::BTreeMap,
     env, fs,
     path::{Path, PathBuf},
+    time::Instant,
 };
 use tensor::{Limits, Tensor, npz, safetensors::Weights};
 
@@ -133,8 +134,12 @@ impl Reference {
         Ok(numbers.collect::<Option<_>>().ok_or("no list of numbers")?)
     }
 
+    /// How far the reference's own f32 is from its f64, at worst.
+    fn spread(&self, of: &str) -> Result<f64, Failed> {
+        Ok(self.numbers(&self.entry["spread"][of])?.into_iter().fold(0.0, f64::max))
+    }
+
     fn check(&self, precision: DType) -> Result<(), Failed> {
-        let tolerance = if precision == DType::F64 { 1e-9 } else { 1e-4 };
         let session = session(&self.entry, precision)?;
         let (built, _) = session.build(self.entry["model"].as_str(), true).map_err(|f| told(&session, &f))?;
         let entries = Session::entries(&built, &["init", "run", "grad", "step"]);
@@ -143,28 +148,35 @@ impl Reference {
         let program = compiled.load().map_err(|failure| failure.to_string())?;
         let mut network = Network::new(self, &built, program)?;
 
-        let mut figures = Vec::new();
+        let (mut figures, mut seconds) = (Vec::new(), 0.0);
         for entry in ["run", "grad"] {
             let found = network.call(entry, Moment::default())?;
-            let off = self.compare(network.function(entry)?, &found, tolerance)?;
+            let off = self.compare(network.function(entry)?, &found, precision)?;
             figures.push(format!("{entry} {off:.1e}"));
             // The definition is slow, so only where the reference says that it is bearable.
             if precision == DType::F64 && self.entry["interpret"] == true {
+                let begin = Instant::now();
                 let defined = network.interpret(entry)?;
-                self.compare(network.function(entry)?, &defined, tolerance)
+                seconds += begin.elapsed().as_secs_f64();
+                self.compare(network.function(entry)?, &defined, precision)
                     .map_err(|failed| format!("the definition: {}", failed.message().unwrap_or_default()))?;
             }
         }
         let off = self.curve(&mut network, precision)?;
         figures.push(format!("curve {off}"));
         if env::var_os("DLC_FIGURES").is_some() {
+            figures.push(format!("interpreted in {seconds:.1} s"));
             eprintln!("{} at {}: {}", self.name, precision.name(), figures.join(", "));
         }
         Ok(())
     }
 
     /// Outputs, or the loss and the gradients; how far the worst is off, by the size of what it belongs to.
-    fn compare(&self, function: &Function, found: &[Tensor], tolerance: f64) -> Result<f64, Failed> {
+    fn compare(&self, function: &Function, found: &[Tensor], precision: DType) -> Result<f64, Failed> {
+        let (tolerance, of_gradients) = match precision {
+            DType::F64 => (1e-9, 1e-9),
+            _ => (1e-4, f64::max(1e-4, 2.0 * self.spread("gradients")?)),
+        };
         let largest_gradient = self.gradients.values().map(|x| size(&array(x))).fold(0.0, f64::max);
         let (mut worst, mut n_gradients) = (0.0f64, 0);
         for ((name, role, _), found) in function.results.iter().zip(found) {
@@ -181,7 +193,10 @@ impl Reference {
                 }
                 _ => continue,
             };
-            let scale = if *role == Role::Gradient { largest_gradient } else { size(&wanted) };
+            let (tolerance, scale) = match role {
+                Role::Gradient => (of_gradients, largest_gradient),
+                _ => (tolerance, size(&wanted)),
+            };
             near(&format!("`{name}`"), &found, &wanted, tolerance * scale)?;
             let off = found.values.iter().zip(&wanted.values).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
             worst = worst.max(off / scale);
@@ -204,7 +219,7 @@ impl Reference {
         let (count, allowed) = match precision {
             DType::F64 => (FIRST_STEPS.min(exact.len()), CURVE * scale),
             _ => {
-                let spread = self.numbers(&self.entry["spread"])?.into_iter().fold(0.0, f64::max);
+                let spread = self.spread("curve")?;
                 (exact.len(), 2.0 * spread + 8.0 * f64::from(f32::EPSILON) * scale)
             }
         };
