@@ -1,4 +1,4 @@
-"""The structure is torchvision's, with which the number of weights is compared where it is installed."""
+"""Against torchvision's `VisionTransformer`, where it is installed, the module is held in evaluation."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, optim
 
-from .core import Network, filled
+from .core import Network, filled, parameters
 from .images import labelled
 from .philox import Dropout, set_step
 from .schedule import cosine, decaying_matrices
@@ -115,5 +115,44 @@ def small() -> list[Network]:
 
 
 def full() -> list[Network]:
-    whole = vit(2, 10, layers=12, d=384, heads=6, wide=1536, patch=16, side=224, classes=1000)
+    sizes = {"layers": 12, "d": 384, "heads": 6, "wide": 1536, "patch": 16, "side": 224, "classes": 1000}
+    whole = vit(2, 10, **sizes)
+    agrees_with_torchvision(whole, sizes)
     return [whole]
+
+
+def agrees_with_torchvision(network: Network, sizes: dict[str, int]) -> None:
+    try:
+        from torchvision.models import VisionTransformer
+    except ImportError:
+        return
+    shape = (sizes[n] for n in ("side", "patch", "layers", "heads", "d", "wide"))
+    theirs = VisionTransformer(*shape, num_classes=sizes["classes"]).double().eval()
+    ours = network.module.eval()
+    weights = ours.state_dict()
+    found = {"class_token": weights["class"], "encoder.pos_embedding": weights["place"][None]}
+
+    def take(name: str, own: str, *more: str) -> None:
+        for slot in ("weight", "bias"):
+            found[f"{name}.{slot}"] = torch.cat([weights[f"{part}.{slot}"] for part in (own, *more)])
+
+    take("conv_proj", "patches")
+    for i in range(sizes["layers"]):
+        name, own = f"encoder.layers.encoder_layer_{i}", f"encoder.{i + 1}"
+        take(f"{name}.ln_1", f"{own}.attend.0")
+        take(f"{name}.self_attention.in_proj", *(f"{own}.attend.1.{n}" for n in ("query", "key", "value")))
+        take(f"{name}.self_attention.out_proj", f"{own}.attend.1.out")
+        take(f"{name}.ln_2", f"{own}.think.0")
+        take(f"{name}.mlp.0", f"{own}.think.1")
+        take(f"{name}.mlp.3", f"{own}.think.4")
+    take("encoder.ln", f"encoder.{sizes['layers'] + 1}")
+    take("heads.head", "head")
+    # Only there has the projection an underscore before its slot.
+    theirs.load_state_dict({n.replace("in_proj.", "in_proj_"): x for n, x in found.items()})
+    with torch.no_grad():
+        image = network.batches[0]["image"]
+        if parameters(theirs) != parameters(ours) or not torch.allclose(
+            ours(image), theirs(image), rtol=1e-9
+        ):
+            raise ValueError(f"{network.name} is not torchvision's VisionTransformer")
+    print(f"{network.name} is torchvision's VisionTransformer, {parameters(theirs)} parameters")
