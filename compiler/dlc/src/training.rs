@@ -59,14 +59,14 @@ pub fn spec(cx: &Cx, session: &Session, built: &Built, train: &TrainSpec) -> Res
         "steps": train.steps,
         "seed": train.seed,
         "split": train.split,
-        "metrics": metrics.iter().map(|metric| metric.name.as_str()).collect::<Vec<_>>(),
+        "metrics": metrics.iter().map(|metric| (metric.name.clone(), json!(word(metric.direction)))).collect::<Map<_, _>>(),
         "eval_every": train.eval_every,
         "log_every": train.log_every,
         "early_stop": train.early_stop.as_ref().map(|stop| json!({ "on": stop.on, "patience": stop.patience })),
         "checkpoint": {
             "every": checkpoint.every_steps.map_or(json!("epoch"), |steps| json!(steps)),
             "keep": checkpoint.keep,
-            "best": checkpoint.best,
+            "best": checkpoint.best.as_deref().map_or("val.loss".into(), validation),
         },
         "set": set,
         "bind": session.options.sema.bind,
@@ -104,6 +104,13 @@ pub fn spec(cx: &Cx, session: &Session, built: &Built, train: &TrainSpec) -> Res
         source_hash: format!("{:016x}", Fnv64::new().text(&session.source.text).finish()),
         version: driver::VERSION.into(),
     })
+}
+
+fn word(direction: train::Direction) -> &'static str {
+    match direction {
+        train::Direction::Higher => "higher",
+        train::Direction::Lower => "lower",
+    }
 }
 
 /// `loss` is short for `val.loss`.

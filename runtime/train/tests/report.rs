@@ -72,6 +72,31 @@ fn a_page_is_well_formed_and_self_contained() {
 }
 
 #[test]
+fn the_best_is_marked_as_the_run_wants_it() {
+    let line = |step: u64, loss: f64, auc: f64| Line {
+        step,
+        epoch: 1,
+        split: "val".into(),
+        loss,
+        metrics: vec![("auc".into(), auc)],
+        lr: None,
+        seconds: 3700.0,
+    };
+    let lines = [line(1, 1.0, 0.5), line(2, 0.25, 0.75), line(3, 0.5, 0.875), line(4, 0.5, 0.875)];
+    let config = r#"{"metrics": {"auc": "higher"}, "checkpoint": {"best": "val.auc"}}"#;
+    let page = report("Best", &lines, config).unwrap();
+    check_well_formed(&page);
+    assert!(page.contains("Best <span class=\"fact\">val.auc 0.875</span> at step 3"));
+    assert!(page.contains("val (best 0.25 at step 2)") && page.contains("val (best 0.875 at step 3)"));
+    assert!(page.contains("<tr class=\"best\"><td>val</td><td>3</td>"));
+    assert_eq!(page.matches("<tr class=\"best\">").count(), 1);
+    assert!(page.contains("4 steps, epoch 1, 1 h 1 min"));
+    // Without directions only the loss has a best.
+    let page = report("Best", &lines, "").unwrap();
+    assert!(page.contains("val.loss 0.25") && !page.contains("best 0.875"));
+}
+
+#[test]
 fn odd_logs_still_give_a_page() {
     let one = |loss: f64| Line {
         step: 1,

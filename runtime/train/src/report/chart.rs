@@ -2,23 +2,41 @@
 
 use super::{escape, number};
 use base::Diagnostic;
-use plotters::prelude::*;
+use plotters::{
+    coord::{
+        Shift,
+        ranged1d::{AsRangedCoord, ValueFormatter},
+    },
+    prelude::*,
+};
+use std::ops::Range;
 
 pub(super) struct Series {
     pub color: RGBColor,
     /// (step, value); a value that is not [`drawable`] leaves a gap.
     pub points: Vec<(f64, f64)>,
+    /// The one that stands out, if any.
+    pub best: Option<(f64, f64)>,
 }
 
-const SIZE: (u32, u32) = (720, 300);
+/// Small enough that its text is legible on a telephone, where it is as wide as the page.
+const SIZE: (u32, u32) = (480, 260);
+
+/// A positive quantity that falls by more than this is shown by its powers of ten.
+const LOGARITHMIC_FROM: f64 = 30.0;
 
 /// More points than pixels only make the file larger.
 const MOST_POINTS: usize = 1000;
 
-/// An inline `svg` element; `description` is what a screen reader says.
-pub(super) fn chart(description: &str, series: &[Series]) -> Result<String, Diagnostic> {
+/// An inline `svg` element; `description` is what a screen reader says. All charts of a page have the same steps.
+pub(super) fn chart(
+    description: &str,
+    series: &[Series],
+    steps: Range<f64>,
+    may_be_logarithmic: bool,
+) -> Result<String, Diagnostic> {
     let mut svg = String::new();
-    draw(&mut svg, series).map_err(|fault| {
+    draw(&mut svg, series, steps, may_be_logarithmic).map_err(|fault| {
         Diagnostic::error("E0708", format!("the chart \"{description}\" cannot be drawn: {fault}"))
     })?;
     // What plotters draws black shall be of the page's own colour, and the page decides the size.
@@ -37,17 +55,41 @@ fn drawable(value: f64) -> bool {
     value.abs() <= 1e30
 }
 
-fn draw(svg: &mut String, series: &[Series]) -> Result<(), Box<dyn std::error::Error>> {
-    let shown = || series.iter().flat_map(|series| &series.points).filter(|(_, value)| drawable(*value));
-    let steps = range(shown().map(|(step, _)| *step));
-    let values = range(shown().map(|(_, value)| *value));
+fn draw(
+    svg: &mut String,
+    series: &[Series],
+    steps: Range<f64>,
+    may_be_logarithmic: bool,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let shown = || series.iter().flat_map(|series| &series.points).map(|(_, value)| *value);
+    let shown = || shown().filter(|value| drawable(*value));
     let root = SVGBackend::with_string(svg, SIZE).into_drawing_area();
-    let mut chart = ChartBuilder::on(&root)
-        .margin(12)
-        .x_label_area_size(36)
-        .y_label_area_size(64)
+    let (low, high) = extent(shown());
+    if may_be_logarithmic && low > 0.0 && high > LOGARITHMIC_FROM * low {
+        plot(&root, series, steps, (low / 1.2..high * 1.2).log_scale())?;
+    } else {
+        plot(&root, series, steps, range(low, high))?;
+    }
+    root.present()?;
+    Ok(())
+}
+
+fn plot<Y>(
+    root: &DrawingArea<SVGBackend<'_>, Shift>,
+    series: &[Series],
+    steps: Range<f64>,
+    values: Y,
+) -> Result<(), Box<dyn std::error::Error>>
+where
+    Y: AsRangedCoord<Value = f64>,
+    Y::CoordDescType: ValueFormatter<f64>,
+{
+    let mut chart = ChartBuilder::on(root)
+        .margin(8)
+        .x_label_area_size(40)
+        .y_label_area_size(60)
         .build_cartesian_2d(steps, values)?;
-    let text = ("sans-serif", 13).into_font();
+    let text = ("sans-serif", 15).into_font();
     chart
         .configure_mesh()
         .disable_x_mesh()
@@ -57,7 +99,7 @@ fn draw(svg: &mut String, series: &[Series]) -> Result<(), Box<dyn std::error::E
         .label_style(text.clone())
         .axis_desc_style(text)
         .x_desc("step")
-        .x_labels(8)
+        .x_labels(6)
         .y_labels(6)
         .x_label_formatter(&|step| number(*step))
         .y_label_formatter(&|value| number(*value))
@@ -68,19 +110,23 @@ fn draw(svg: &mut String, series: &[Series]) -> Result<(), Box<dyn std::error::E
             chart.draw_series(LineSeries::new(part.iter().copied(), series.color.stroke_width(2)))?;
         }
         // Few points are marked, so that a single one is visible as well.
-        if points.len() <= 60 {
+        if points.len() <= 30 {
             let marks = points.iter().filter(|(_, value)| drawable(*value));
             chart.draw_series(marks.map(|point| Circle::new(*point, 3, series.color.filled())))?;
         }
+        let best = series.best.iter().filter(|(_, value)| drawable(*value));
+        chart.draw_series(best.map(|point| Circle::new(*point, 7, series.color.stroke_width(2))))?;
     }
-    root.present()?;
     Ok(())
 }
 
+/// The least and the largest; the other way round where there are none.
+fn extent(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)))
+}
+
 /// A little more than the values take; never empty.
-fn range(values: impl Iterator<Item = f64>) -> std::ops::Range<f64> {
-    let (low, high) = values
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+fn range(low: f64, high: f64) -> Range<f64> {
     if low > high {
         return 0.0..1.0;
     }
