@@ -16,7 +16,7 @@ pub struct LimitArguments {
     /// Of the values that one file of data expands to
     #[arg(long, global = true, value_name = "SIZE", value_parser = size, default_value = "4GiB", hide_short_help = true)]
     pub limit_expanded: u64,
-    /// Expanded by packed bytes of an npz or parquet file, beyond the first 64 MiB
+    /// Expanded by packed bytes of an npz or parquet file or a picture, beyond the first 8 MiB
     #[arg(long, global = true, value_name = "N", default_value_t = 100, hide_short_help = true)]
     pub limit_ratio: u64,
     /// Arrays, or columns, of one file
@@ -32,7 +32,7 @@ pub struct LimitArguments {
     #[arg(long, global = true, value_name = "SIZE", value_parser = size, default_value = "100MB", hide_short_help = true)]
     pub limit_header: u64,
     /// Of one line of a csv file
-    #[arg(long, global = true, value_name = "SIZE", value_parser = size, default_value = "8MiB", hide_short_help = true)]
+    #[arg(long, global = true, value_name = "SIZE", value_parser = size, default_value = "4MiB", hide_short_help = true)]
     pub limit_line: u64,
     /// Pixels of one picture
     #[arg(long, global = true, value_name = "N", default_value_t = 64 << 20, hide_short_help = true)]

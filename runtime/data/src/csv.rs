@@ -73,7 +73,7 @@ impl Csv {
 
     /// `name` is what messages call the source.
     pub fn read_from(&self, name: &str, source: impl Read) -> Result<Dataset, Diagnostic> {
-        match read::scan(self, name, source, self.limits.expanded_bytes)?.content {
+        match read::scan(self, name, source, None, self.limits.expanded_bytes)?.content {
             read::Content::Held(dataset) => Ok(dataset),
             read::Content::Streamed(_) => Err(Diagnostic::error(
                 "E0602",

@@ -16,10 +16,6 @@ use std::{
 };
 use tensor::{DType, Fnv64, Limits, Tensor, element_count, file};
 
-/// A picture of one colour has this many pixels for each byte of its file, and no other has more.
-const MOST_PIXELS_OF_BYTE: u64 = 8 << 10;
-/// Pictures up to this size may be compressed as well as they like.
-const PIXELS_OF_SMALL: u64 = 4 << 20;
 /// Bytes that a decoder may take for one picture.
 const MOST_MEMORY: u64 = 1 << 30;
 /// Pictures of one source, and subfolders.
@@ -340,9 +336,13 @@ fn decode(name: &str, bytes: &[u8], limits: &Limits) -> Result<RgbImage, Diagnos
             format!("{name} has {width} × {height} pixels, more than the limit of {}", limits.image_pixels),
         ));
     }
-    // The sizes that a header states are not yet bytes: the best of compressions leaves about a thousandth.
-    if pixels > PIXELS_OF_SMALL && pixels / (bytes.len() as u64).max(1) > MOST_PIXELS_OF_BYTE {
-        return Err(wrong(format!("{width} × {height} pixels do not fit into its {} bytes", bytes.len())));
+    // As the decoder gives it, and then in three channels of a byte.
+    let expanded = decoder.total_bytes().saturating_add(pixels * 3);
+    if expanded > limits.expansion_of(bytes.len() as u64) {
+        return Err(Diagnostic::error(
+            "E0602",
+            format!("{name} expands from {} bytes to {expanded}, more than the limits allow", bytes.len()),
+        ));
     }
     let picture = DynamicImage::from_decoder(decoder).map_err(|error| wrong(error.to_string()))?;
     Ok(picture.into_rgb8())

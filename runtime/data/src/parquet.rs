@@ -1,5 +1,7 @@
 //! Parquet files with flat columns of numbers, booleans or words. A field takes columns as it does of a table of text.
 
+mod inspect;
+
 use crate::{CsvField, Dataset, csv::Layout, dataset::shape_rows, steps::apply_all};
 use base::Diagnostic;
 use indexmap::IndexMap;
@@ -26,18 +28,27 @@ const CHUNK: usize = 1 << 14;
 /// Reads the columns of each field. A field's `table` numbers words as an earlier reading did.
 pub fn read_parquet(path: &Path, fields: &[CsvField], limits: &Limits) -> Result<Dataset, Diagnostic> {
     let name = path.display().to_string();
-    let (opened, length) = file::open(path)?;
+    let (mut opened, length) = file::open(path)?;
     if length > limits.file_bytes {
         let message = format!("`{name}` has {length} bytes, more than the limit of {}", limits.file_bytes);
         return Err(Diagnostic::error("E0602", message));
     }
+    inspect::footer(&mut opened, length, limits).map_err(|what| broken(&name, &what))?;
     // The decoder asserts what it expects of well-formed files; of this one nothing is known.
-    catch_unwind(AssertUnwindSafe(|| read(&name, opened, fields, limits)))
+    catch_unwind(AssertUnwindSafe(|| read(&name, opened, length, fields, limits)))
         .unwrap_or_else(|_| Err(broken(&name, &"its parts contradict each other")))
 }
 
-fn read(name: &str, opened: File, fields: &[CsvField], limits: &Limits) -> Result<Dataset, Diagnostic> {
-    let file = SerializedFileReader::new(opened).map_err(|error| broken(name, &error))?;
+fn read(
+    name: &str,
+    mut opened: File,
+    length: u64,
+    fields: &[CsvField],
+    limits: &Limits,
+) -> Result<Dataset, Diagnostic> {
+    let unreadable = |error| broken(name, &error);
+    let file = SerializedFileReader::new(opened.try_clone().map_err(|error| unreadable(error.to_string()))?)
+        .map_err(|error| broken(name, &error))?;
     let metadata = file.metadata();
     let schema = metadata.file_metadata().schema_descr();
     let names = schema.columns().iter().map(|column| column.path().string()).collect();
@@ -47,11 +58,13 @@ fn read(name: &str, opened: File, fields: &[CsvField], limits: &Limits) -> Resul
         return Err(Diagnostic::error("E0620", format!("`{name}` has no rows")));
     }
     let (mut made, mut tables) = (IndexMap::new(), IndexMap::new());
-    let mut left = limits.expanded_bytes;
+    let mut left = limits.expansion_of(length);
+    let mut pages_left = left;
     for field in fields {
         let places = layout.places(field, name)?;
         let mut columns = Vec::with_capacity(places.len());
         for place in &places {
+            inspect::column(&mut opened, length, metadata, *place, &mut pages_left).map_err(unreadable)?;
             let column = Reading { name, layout: &layout, place: *place, rows };
             columns.push(column.read(&file, metadata, &mut left)?);
         }
@@ -250,7 +263,8 @@ number!(bool i32 i64 f32 f64);
 
 impl Weight for ByteArray {
     fn bytes(&self) -> u64 {
-        24 + self.data().len() as u64
+        // The text, and what the allocator and the place in the list take.
+        64 + self.data().len() as u64
     }
 }
 

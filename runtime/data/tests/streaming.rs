@@ -126,3 +126,15 @@ fn a_file_that_changes_is_noticed() {
         fs::write(&path, table(2000, "\n")).unwrap();
     }
 }
+
+#[test]
+fn rows_that_will_not_fit_are_not_held_on_the_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.csv");
+    // Six megabytes of lines that become more than is to be held, though the first five alone would not.
+    fs::write(&path, format!("a,b,c,d,word,count\n{}", "1,2,3,4,plain,5\n".repeat(400_000))).unwrap();
+    let streamed = open(&path, 23 * 310_000);
+    assert!(!streamed.is_held());
+    assert_eq!(streamed.content_hash(), open(&path, u64::MAX).content_hash());
+    assert!(open(&path, 23 * 400_000).is_held());
+}

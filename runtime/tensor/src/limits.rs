@@ -27,8 +27,16 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Small archives may compress as well as they like: arrays of zeros do.
-    pub const FREE_EXPANSION: u64 = 64 << 20;
+    /// Small archives may compress as well as they like: arrays of zeros do. What is read from them is copied once or twice.
+    pub const FREE_EXPANSION: u64 = 8 << 20;
+}
+
+impl Limits {
+    /// Bytes that a file of this length may expand to.
+    pub fn expansion_of(&self, file_bytes: u64) -> u64 {
+        let by_ratio = file_bytes.saturating_mul(self.compression_ratio).max(Limits::FREE_EXPANSION);
+        self.expanded_bytes.min(by_ratio)
+    }
 }
 
 impl Default for Limits {
@@ -41,7 +49,7 @@ impl Default for Limits {
             rank: 8,
             name_bytes: 4096,
             header_bytes: 100_000_000,
-            line_bytes: 8 << 20,
+            line_bytes: 4 << 20,
             image_pixels: 64 << 20,
             held_bytes: 512 << 20,
         }

@@ -51,8 +51,7 @@ pub fn parse(bytes: &[u8], name: &str, limits: &Limits) -> Result<BTreeMap<Strin
             limits.tensors
         )));
     }
-    let by_ratio = (bytes.len() as u64).saturating_mul(limits.compression_ratio).max(Limits::FREE_EXPANSION);
-    let mut budget = limits.expanded_bytes.min(by_ratio);
+    let mut budget = limits.expansion_of(bytes.len() as u64);
     let mut arrays = BTreeMap::new();
     for index in 0..archive.len() {
         let entry = archive.by_index(index).map_err(|error| broken(format!("entry {index}: {error}")))?;

@@ -20,6 +20,9 @@ use tensor::{DType, Fnv64, Tensor};
 /// Rows after which values leave the store of their parser.
 const FLUSH: usize = 1024;
 
+/// Bytes after which what is to come is judged by what came.
+const PROBE: u64 = 4 << 20;
+
 /// A table after one reading from its beginning to its end.
 pub struct Scan {
     pub layout: Layout,
@@ -35,8 +38,15 @@ pub enum Content {
     Streamed(u64),
 }
 
-/// Reads all lines, and holds their values up to `held_bytes`.
-pub fn scan(spec: &Csv, file: &str, source: impl Read, held_bytes: u64) -> Result<Scan, Diagnostic> {
+/// Reads all lines, and holds their values up to `held_bytes`. Where the length of the source is known, none are held of
+/// one that will have many more.
+pub fn scan(
+    spec: &Csv,
+    file: &str,
+    source: impl Read,
+    length: Option<u64>,
+    held_bytes: u64,
+) -> Result<Scan, Diagnostic> {
     let mut lines = Lines::new(spec, file, source);
     let mut line = ByteRecord::new();
     if !lines.next(&mut line)? {
@@ -71,6 +81,15 @@ pub fn scan(spec: &Csv, file: &str, source: impl Read, held_bytes: u64) -> Resul
         index.push(position.map_or(0, csv::Position::byte), file)?;
         if index.rows().is_multiple_of(FLUSH) {
             flush(&mut gathered, &mut left)?;
+            if let (Some(room), Some(length)) = (left, length) {
+                let read = lines.position();
+                // In wide numbers: a product of two lengths.
+                let expected = u128::from(held_bytes - room) * u128::from(length) / u128::from(read.max(1));
+                if read > PROBE && expected > u128::from(held_bytes) * 5 / 4 {
+                    left = None;
+                    gathered.iter_mut().for_each(Gathered::let_go);
+                }
+            }
         }
         more = lines.next(&mut line)?;
     }

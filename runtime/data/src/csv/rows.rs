@@ -27,9 +27,9 @@ use tensor::{Tensor, file};
 /// Reads the table once: into memory where its values are few enough, else only to know it.
 pub fn open(spec: &Csv, path: &Path) -> Result<Box<dyn RowSource>, Diagnostic> {
     let name = path.display().to_string();
-    let (file, _) = file::open(path)?;
+    let (file, length) = file::open(path)?;
     let stamp = Stamp::of(&file).map_err(|error| file::unreadable(path, &error))?;
-    let scanned = scan(spec, &name, &file, spec.limits.held_bytes)?;
+    let scanned = scan(spec, &name, &file, Some(length), spec.limits.held_bytes)?;
     let hash = match scanned.content {
         Content::Held(dataset) => return Ok(Box::new(dataset)),
         Content::Streamed(hash) => hash,
