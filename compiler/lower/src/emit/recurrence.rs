@@ -91,7 +91,7 @@ pub fn emit_recurrence(
             let count = vector.extent.ceil_div(&Dim::from(chunk));
             let (var, _) = c.axis("chunk", &count);
             let from = Expr::Var(var).mul(Expr::int(chunk));
-            let body = in_lanes(&mut c, &vector, from, lanes, body);
+            let body = in_lanes(&mut c, &vector, from, lanes, !beside, body);
             owners.push(Axis { var, extent: count });
             Rows::for_work(walk.saturating_mul(chunk / 4)).wrap(&mut c.body, &owners, body);
         }
@@ -131,9 +131,17 @@ fn advance(
     stmts
 }
 
-/// The body for `lanes` values of the axis' variable from `from` on, those past the end left out.
-fn in_lanes(c: &mut Composer<'_, '_>, axis: &Axis, from: Expr, lanes: u16, body: Vec<Stmt>) -> Vec<Stmt> {
-    let to = Expr::dim(&axis.extent);
+/// The body for `lanes` values of the axis' variable from `from` on, those past the end left out. Where neighbours lie
+/// apart, a rest that does not fill the lanes is taken one by one: gathers cost as much for one lane as for all.
+fn in_lanes(
+    c: &mut Composer<'_, '_>,
+    axis: &Axis,
+    from: Expr,
+    lanes: u16,
+    apart: bool,
+    body: Vec<Stmt>,
+) -> Vec<Stmt> {
+    let extent = Expr::dim(&axis.extent);
     let end = from.clone().add(Expr::int(i64::from(lanes)));
     let exact = axis.extent.as_const().is_some_and(|extent| extent % i64::from(lanes) == 0);
     let mut wide = |limit: Option<Expr>| {
@@ -146,20 +154,16 @@ fn in_lanes(c: &mut Composer<'_, '_>, axis: &Axis, from: Expr, lanes: u16, body:
         stmts
     };
     let whole = wide(None);
-    let tail = if exact { Some(Vec::new()) } else { wide(Some(to.clone())) };
-    match (whole, tail) {
-        (Some(whole), Some(_)) if exact => bind(whole),
-        (Some(whole), Some(tail)) => {
-            let inside = Expr::binary(Binary::Le, end, to);
-            vec![Stmt::If { condition: inside, then: bind(whole), otherwise: bind(tail) }]
-        }
-        _ => vec![Stmt::For {
-            var: axis.var,
-            from,
-            to: Expr::binary(Binary::Min, end, to),
-            step: 1,
-            kind: LoopKind::Serial,
-            body,
-        }],
+    let masked = if apart { None } else { wide(Some(extent.clone())) };
+    let to = Expr::binary(Binary::Min, end.clone(), extent.clone());
+    let one_by_one = || {
+        let (from, to, body) = (from.clone(), to.clone(), body.clone());
+        vec![Stmt::For { var: axis.var, from, to, step: 1, kind: LoopKind::Serial, body }]
+    };
+    let Some(whole) = whole else { return one_by_one() };
+    if exact {
+        return bind(whole);
     }
+    let otherwise = masked.map_or_else(one_by_one, bind);
+    vec![Stmt::If { condition: Expr::binary(Binary::Le, end, extent), then: bind(whole), otherwise }]
 }
