@@ -124,7 +124,8 @@ impl<'a> Interface<'a> {
             ir.i64(weights_bytes),
         ]);
         let model = ir.constant("model", model, 8, false);
-        self.emit_handle_functions(model, calls.iter().any(|call| call.function == Function::Step));
+        let training = calls.iter().any(|call| call.function == Function::Step);
+        self.emit_handle_functions(model, training, calls.iter().any(Call::takes_rate_scale));
         for (index, call) in calls.iter().enumerate() {
             self.emit_call(call, index as i64);
         }
@@ -139,6 +140,7 @@ impl<'a> Interface<'a> {
         let role = match variable.arg.role {
             ArgRole::Weight => 0,
             ArgRole::State => 1,
+            ArgRole::Gradient => 3,
             _ => 2,
         };
         ir.const_struct(&[
@@ -158,7 +160,9 @@ impl<'a> Interface<'a> {
         for (index, arg) in plan.args.iter().enumerate() {
             let (kind, place) = match call.entry.args[index].role {
                 Role::Input => (INPUT, call.inputs.iter().position(|input| *input == index)),
-                Role::Weight | Role::State | Role::Optimizer => (VARIABLE, self.variable_index(arg)),
+                Role::Weight | Role::State | Role::Optimizer | Role::Gradient => {
+                    (VARIABLE, self.variable_index(arg))
+                }
                 Role::Control => (CONTROL, CONTROLS.iter().position(|name| *name == arg.name)),
                 role => {
                     return Err(Error::Bug(format!("argument `{}` has the role {role:?}", arg.name)));
@@ -199,8 +203,9 @@ impl<'a> Interface<'a> {
         let Some(place) = place else {
             return Err(Error::Unsupported(format!("`{}` as a parameter of the C interface", arg.name)));
         };
-        if kind == CONTROL && (arg.dtype != DType::I64 || !arg.shape.is_empty()) {
-            return Err(Error::Bug(format!("`{}` is not an i64", arg.name)));
+        let is_word = matches!(arg.dtype, DType::I64 | DType::F64) && arg.shape.is_empty();
+        if kind == CONTROL && !is_word {
+            return Err(Error::Bug(format!("`{}` is not a word", arg.name)));
         }
         let fields = [kind, place as i64, arg.shape.len() as i64].map(|field| ir.i64(field));
         Ok(ir.const_struct(&[self.text(&arg.name), fields[0], fields[1], fields[2]]))
@@ -232,7 +237,7 @@ impl<'a> Interface<'a> {
 
     // Functions, as the header declares them.
 
-    fn emit_handle_functions(&self, model: Value, training: bool) {
+    fn emit_handle_functions(&self, model: Value, training: bool, scales_rate: bool) {
         let ir = self.ir;
         let (ptr, int, size) = (ir.ptr(), ir.int(32), ir.int(64));
         self.function("abi_version", int, &[], |_| Some(ir.const_int(int, i64::from(abi::MANIFEST_VERSION))));
@@ -251,6 +256,11 @@ impl<'a> Interface<'a> {
         if training {
             self.function("save", int, &[ptr, ptr], |parameters| Some(self.support("save", int, parameters)));
         }
+        if scales_rate {
+            self.function("set_rate_scale", int, &[ptr, ir.f64()], |parameters| {
+                Some(self.support("set_rate_scale", int, parameters))
+            });
+        }
     }
 
     fn emit_call(&self, call: &Call<'_>, index: i64) {
@@ -266,10 +276,21 @@ impl<'a> Interface<'a> {
         let dims = call.entry.symbols.len();
         let mut types = vec![ptr];
         types.extend(vec![word; dims]);
+        if call.takes_share() {
+            types.push(ir.f64());
+        }
         types.extend(vec![ptr; call.inputs.len() + call.outputs.len()]);
-        let implementation = if call.function == Function::Step { "step" } else { "call" };
+        let implementation = match call.function {
+            Function::Step => "step",
+            Function::Accumulate => "accumulate",
+            _ => "call",
+        };
         self.function(name, int, &types, |parameters| {
-            let (dims, arrays) = parameters[1..].split_at(dims);
+            let (dims, mut arrays) = parameters[1..].split_at(dims);
+            if call.takes_share() {
+                self.support("set_share", ir.void(), &[parameters[0], arrays[0]]);
+                arrays = &arrays[1..];
+            }
             let (inputs, outputs) = arrays.split_at(call.inputs.len());
             let [dims, inputs, outputs] = [dims, inputs, outputs].map(|values| self.pack(values));
             Some(self.support(implementation, int, &[parameters[0], ir.i64(index), dims, inputs, outputs]))
@@ -327,7 +348,7 @@ const INPUT: i64 = 0;
 const VARIABLE: i64 = 1;
 const CONTROL: i64 = 2;
 const OUTPUT: i64 = 3;
-const CONTROLS: [&str; 3] = ["seed", "step", "total_steps"];
+const CONTROLS: [&str; 6] = ["seed", "step", "total_steps", "part", "share", "lr_scale"];
 
 fn dtype_code(dtype: DType) -> i64 {
     match dtype {
@@ -345,5 +366,5 @@ fn dtype_code(dtype: DType) -> i64 {
 }
 
 fn is_kept(role: ArgRole) -> bool {
-    matches!(role, ArgRole::Weight | ArgRole::State | ArgRole::Optimizer)
+    matches!(role, ArgRole::Weight | ArgRole::State | ArgRole::Optimizer | ArgRole::Gradient)
 }

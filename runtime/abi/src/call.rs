@@ -7,6 +7,8 @@ use crate::{Entry, Manifest, Role};
 pub enum Function {
     Run,
     Init,
+    /// Takes every batch of an update but the last, where updates take several.
+    Accumulate,
     Step,
     Eval,
 }
@@ -24,13 +26,15 @@ pub struct Call<'a> {
 }
 
 impl Function {
-    pub const ALL: [Function; 4] = [Function::Run, Function::Init, Function::Step, Function::Eval];
+    pub const ALL: [Function; 5] =
+        [Function::Run, Function::Init, Function::Accumulate, Function::Step, Function::Eval];
 
     /// Of the entry, and the end of the C name.
     pub fn name(self) -> &'static str {
         match self {
             Function::Run => "run",
             Function::Init => "init",
+            Function::Accumulate => "accumulate",
             Function::Step => "step",
             Function::Eval => "eval",
         }
@@ -38,13 +42,27 @@ impl Function {
 }
 
 impl<'a> Call<'a> {
+    /// Whether the function takes the share of its batch in the rows of an update.
+    pub fn takes_share(&self) -> bool {
+        self.takes("share")
+    }
+
+    /// Whether its learning rate waits for a plateau.
+    pub fn takes_rate_scale(&self) -> bool {
+        self.takes("lr_scale")
+    }
+
+    fn takes(&self, control: &str) -> bool {
+        self.entry.args.iter().any(|arg| arg.role == Role::Control && arg.name == control)
+    }
+
     /// The functions that a manifest's entries give, in a fixed order.
     pub fn all(manifest: &'a Manifest) -> Vec<Call<'a>> {
         let find = |function: Function| {
             let index = manifest.entries.iter().position(|entry| entry.name == function.name())?;
             let entry = &manifest.entries[index];
             let inputs = (0..entry.args.len()).filter(|arg| entry.args[*arg].role == Role::Input).collect();
-            let kept = |role| matches!(role, Role::Weight | Role::State | Role::Optimizer);
+            let kept = |role| matches!(role, Role::Weight | Role::State | Role::Optimizer | Role::Gradient);
             let outputs = (0..entry.results.len()).filter(|i| !kept(entry.results[*i].role)).collect();
             Some(Call { function, index, entry, inputs, outputs })
         };

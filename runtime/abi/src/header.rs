@@ -91,6 +91,15 @@ int {prefix}_save({prefix}_model *model, const char *path);
 "
         );
     }
+    if calls.iter().any(Call::takes_rate_scale) {
+        let _ = write!(
+            text,
+            "
+/* What learning rates that wait for a plateau are multiplied by from now on; at first 1. */
+int {prefix}_set_rate_scale({prefix}_model *model, double scale);
+"
+        );
+    }
     for call in &calls {
         text.push('\n');
         text.push_str(&function(call, prefix));
@@ -109,6 +118,12 @@ int {prefix}_init({prefix}_model *model, int64_t seed);
     }
     let about = match call.function {
         Function::Run => "Runs the model.",
+        Function::Accumulate => {
+            "Adds the gradients of a batch to those of the update; its last batch is for the step."
+        }
+        Function::Step if call.takes_share() => {
+            "Does one training step with the last batch of an update; the weights change only if it succeeds."
+        }
         Function::Step => "Does one training step on a batch; the weights change only if it succeeds.",
         _ => "Computes loss and metrics of a batch.",
     };
@@ -119,6 +134,11 @@ int {prefix}_init({prefix}_model *model, int64_t seed);
     for (dim, symbol) in dims.iter().zip(&call.entry.symbols) {
         let _ = write!(comment, "\n * {dim}: the dimension `{}`", comment_text(symbol));
         parameters.push(format!("int64_t {dim}"));
+    }
+    if call.takes_share() {
+        let share = unique("share", &mut names);
+        let _ = write!(comment, "\n * {share}: rows of this batch by rows of its update");
+        parameters.push(format!("double {share}"));
     }
     let workspace = dims.iter().map(|dim| format!(", int64_t {dim}")).collect::<String>();
     let arrays = call

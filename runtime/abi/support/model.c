@@ -72,7 +72,7 @@ static int32_t use_tensors(dlc_v1_handle *handle, const unsigned char *bytes, ui
     int32_t status = find_tensors(model, bytes, size, found, handle->error, sizeof handle->error);
     int complete = 1;
     for (int64_t i = 0; status == DLC_V1_OK && i < model->variable_count; i++)
-        complete &= found[i] != NULL;
+        complete &= found[i] != NULL || model->variables[i].role == DLC_V1_GRADIENT;
     if (status == DLC_V1_OK && !complete && !handle->has_weights)
         status = begin(handle);
     if (status == DLC_V1_OK) {
@@ -119,6 +119,22 @@ int32_t dlc_v1_save(dlc_v1_handle *handle, const char *path)
     int32_t status = write_tensors(model, values, path, handle->error, sizeof handle->error);
     free(values);
     return status;
+}
+
+static void set_number(dlc_v1_handle *handle, int control, double number)
+{
+    memcpy(&handle->controls[control], &number, sizeof number);
+}
+
+/* The next batch is the first of its update. */
+static void begin_update(dlc_v1_handle *handle)
+{
+    const dlc_v1_model *model = handle->model;
+    handle->controls[DLC_V1_PART] = 0;
+    for (int64_t i = 0; i < model->variable_count; i++) {
+        if (model->variables[i].role == DLC_V1_GRADIENT)
+            memset(value(handle, i), 0, (size_t)model->variables[i].bytes);
+    }
 }
 
 int32_t dlc_v1_create(const dlc_v1_model *model, const dlc_v1_options *options, dlc_v1_handle **out, char *error,
@@ -183,6 +199,8 @@ int32_t dlc_v1_create(const dlc_v1_model *model, const dlc_v1_options *options, 
     handle->parallel_for = used.parallel_for ? used.parallel_for : dlc_v1_parallel_for;
     handle->pool = used.parallel_for ? used.parallel_for_user : &handle->threads;
     handle->controls[DLC_V1_TOTAL_STEPS] = used.total_steps;
+    set_number(handle, DLC_V1_SHARE, 1.0);
+    set_number(handle, DLC_V1_LR_SCALE, 1.0);
     handle->has_weights = model->variable_count == 0;
     if (model->weights) {
         int32_t status = use_tensors(handle, model->weights, (uint64_t)model->weights_bytes);
@@ -362,6 +380,7 @@ int32_t dlc_v1_init(dlc_v1_handle *handle, int64_t entry, int64_t seed)
     int32_t status = dlc_v1_call(handle, entry, no_dims, no_inputs, no_outputs);
     if (status == DLC_V1_OK) {
         handle->has_weights = 1;
+        begin_update(handle);
     } else {
         handle->controls[DLC_V1_SEED] = before[0];
         handle->controls[DLC_V1_STEP] = before[1];
@@ -369,11 +388,36 @@ int32_t dlc_v1_init(dlc_v1_handle *handle, int64_t entry, int64_t seed)
     return status;
 }
 
+void dlc_v1_set_share(dlc_v1_handle *handle, double share)
+{
+    if (handle)
+        set_number(handle, DLC_V1_SHARE, share);
+}
+
+int32_t dlc_v1_set_rate_scale(dlc_v1_handle *handle, double scale)
+{
+    if (!handle)
+        return DLC_V1_INVALID_ARGUMENT;
+    set_number(handle, DLC_V1_LR_SCALE, scale);
+    return DLC_V1_OK;
+}
+
+int32_t dlc_v1_accumulate(dlc_v1_handle *handle, int64_t entry, const int64_t *dims, const void *const *inputs,
+                          void *const *outputs)
+{
+    int32_t status = dlc_v1_call(handle, entry, dims, inputs, outputs);
+    if (status == DLC_V1_OK)
+        handle->controls[DLC_V1_PART]++;
+    return status;
+}
+
 int32_t dlc_v1_step(dlc_v1_handle *handle, int64_t entry, const int64_t *dims, const void *const *inputs,
                     void *const *outputs)
 {
     int32_t status = dlc_v1_call(handle, entry, dims, inputs, outputs);
-    if (status == DLC_V1_OK)
+    if (status == DLC_V1_OK) {
         handle->controls[DLC_V1_STEP]++;
+        begin_update(handle);
+    }
     return status;
 }

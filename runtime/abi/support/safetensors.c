@@ -261,7 +261,7 @@ static int32_t find_tensors(const dlc_v1_model *model, const unsigned char *byte
                 continue;
             for (int64_t i = 0; i < model->variable_count; i++) {
                 const dlc_v1_variable *variable = &model->variables[i];
-                if (strcmp(variable->name, name) != 0)
+                if (variable->role == DLC_V1_GRADIENT || strcmp(variable->name, name) != 0)
                     continue;
                 int fits = entry.rank == variable->rank;
                 for (int64_t axis = 0; fits && axis < entry.rank; axis++)
@@ -293,7 +293,8 @@ static int32_t find_tensors(const dlc_v1_model *model, const unsigned char *byte
     if (c.at != c.end)
         goto malformed;
     for (int64_t i = 0; i < model->variable_count; i++) {
-        if (!found[i] && model->variables[i].role != DLC_V1_OPTIMIZER) {
+        int64_t role = model->variables[i].role;
+        if (!found[i] && (role == DLC_V1_WEIGHT || role == DLC_V1_STATE)) {
             snprintf(error, error_size, "`%.100s` is not in the weights file", model->variables[i].name);
             return DLC_V1_FORMAT;
         }
@@ -367,11 +368,13 @@ static void write_json_string(FILE *file, const char *text)
 
 static void write_header(FILE *file, const dlc_v1_model *model)
 {
-    int64_t offset = 0;
+    int64_t offset = 0, written = 0;
     fputc('{', file);
     for (int64_t i = 0; i < model->variable_count; i++) {
         const dlc_v1_variable *variable = &model->variables[i];
-        if (i > 0)
+        if (variable->role == DLC_V1_GRADIENT)
+            continue;
+        if (written++ > 0)
             fputc(',', file);
         write_json_string(file, variable->name);
         fprintf(file, ":{\"dtype\":\"%s\",\"shape\":[", DTYPES[variable->dtype].code);
@@ -423,6 +426,8 @@ static int32_t write_tensors(const dlc_v1_model *model, const void *const *value
         good = fwrite(size, 1, 8, file) == 8 && fwrite(header, 1, header_bytes, file) == header_bytes;
         for (int64_t i = 0; good && i < model->variable_count; i++) {
             size_t bytes = (size_t)model->variables[i].bytes;
+            if (model->variables[i].role == DLC_V1_GRADIENT)
+                continue;
             good = fwrite(values[i], 1, bytes, file) == bytes;
         }
         good = fflush(file) == 0 && good;

@@ -42,8 +42,9 @@ enum {
     DLC_V1_DTYPES
 };
 
-/* What a variable is: files must have weights and states, they may have what the optimiser remembers. */
-enum { DLC_V1_WEIGHT, DLC_V1_STATE, DLC_V1_OPTIMIZER };
+/* What a variable is: files must have weights and states, they may have what the optimiser remembers, and they never have
+ * sums of gradients, which begin at 0 with each update. */
+enum { DLC_V1_WEIGHT, DLC_V1_STATE, DLC_V1_OPTIMIZER, DLC_V1_GRADIENT };
 
 /* Something that the model keeps from call to call. */
 typedef struct {
@@ -57,7 +58,16 @@ typedef struct {
 
 /* Where an argument comes from, or a result goes to. */
 enum { DLC_V1_INPUT, DLC_V1_VARIABLE, DLC_V1_CONTROL, DLC_V1_OUTPUT };
-enum { DLC_V1_SEED, DLC_V1_STEP, DLC_V1_TOTAL_STEPS, DLC_V1_CONTROLS };
+/* The last two are doubles. */
+enum {
+    DLC_V1_SEED,
+    DLC_V1_STEP,
+    DLC_V1_TOTAL_STEPS,
+    DLC_V1_PART,
+    DLC_V1_SHARE,
+    DLC_V1_LR_SCALE,
+    DLC_V1_CONTROLS
+};
 
 typedef struct {
     const char *name;
@@ -125,6 +135,13 @@ DLC_V1_API int32_t dlc_v1_call(dlc_v1_handle *handle, int64_t entry, const int64
                                void *const *outputs);
 /* Sets the seed, counts steps from 0 again, and runs the entry that makes initial weights. */
 DLC_V1_API int32_t dlc_v1_init(dlc_v1_handle *handle, int64_t entry, int64_t seed);
+/* The share of the next batch in the rows of its update. */
+DLC_V1_API void dlc_v1_set_share(dlc_v1_handle *handle, double share);
+/* What learning rates that wait for a plateau are multiplied by from now on. */
+DLC_V1_API int32_t dlc_v1_set_rate_scale(dlc_v1_handle *handle, double scale);
+/* Runs the entry that adds a batch's gradients to those of the update's earlier batches, and counts it if it succeeded. */
+DLC_V1_API int32_t dlc_v1_accumulate(dlc_v1_handle *handle, int64_t entry, const int64_t *dims,
+                                     const void *const *inputs, void *const *outputs);
 /* Runs a training entry, and counts the step if it succeeded. */
 DLC_V1_API int32_t dlc_v1_step(dlc_v1_handle *handle, int64_t entry, const int64_t *dims, const void *const *inputs,
                                void *const *outputs);

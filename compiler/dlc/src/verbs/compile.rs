@@ -156,7 +156,7 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
         }
     }
     let prefix = Session::prefix(&built);
-    let wanted: &[&str] = if training { &["run", "init", "step", "eval"] } else { &["run"] };
+    let wanted: &[&str] = if training { &["run", "init", "accumulate", "step", "eval"] } else { &["run"] };
     let mut trace = Trace::dumping(arguments.dump_after.iter().cloned());
     for stage in &stages {
         let text = session.stage_text(*stage, &built, wanted, &mut trace).within(&session)?;

@@ -1,5 +1,6 @@
 //! Training as its users meet it.
 
+mod compiled;
 mod definition;
 mod half;
 mod interrupted;
