@@ -137,6 +137,11 @@ impl<'a> Interface<'a> {
     fn variable(&self, variable: &Variable<'_>) -> Value {
         let ir = self.ir;
         let shape: Vec<Value> = variable.shape.iter().map(|size| ir.i64(*size)).collect();
+        // The names that files of training have.
+        let name = match variable.arg.role {
+            ArgRole::Optimizer => format!("optimizer/{}", variable.arg.name),
+            _ => variable.arg.name.clone(),
+        };
         let role = match variable.arg.role {
             ArgRole::Weight => 0,
             ArgRole::State => 1,
@@ -144,7 +149,7 @@ impl<'a> Interface<'a> {
             _ => 2,
         };
         ir.const_struct(&[
-            self.text(&variable.arg.name),
+            self.text(&name),
             ir.i64(role),
             ir.i64(dtype_code(variable.arg.dtype)),
             ir.i64(shape.len() as i64),

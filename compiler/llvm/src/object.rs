@@ -150,7 +150,12 @@ impl<'a> Job<'a> {
                 }
             }
         }
-        let code = if index < self.module.kernels.len() { Code::Kernel } else { Code::Calls };
+        let steps: usize = self.module.plans.iter().map(|plan| plan.steps.len()).sum();
+        let code = match index < self.module.kernels.len() {
+            true => Code::Kernel,
+            false if steps <= FEW_STEPS => Code::Calls,
+            false => Code::ManyCalls,
+        };
         finish(&ir, name, self.options, self.form, code)
     }
 }
@@ -159,15 +164,20 @@ impl<'a> Job<'a> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Code {
     Kernel,
-    /// Long rows of calls: what they call takes the time, and scheduling them well takes long to compile.
+    /// A row of calls, each with its arguments: what is called takes the time.
     Calls,
+    /// The same, so long that registers and order would take seconds to choose.
+    ManyCalls,
 }
+
+/// Steps of all plans, from which on their calls are many.
+const FEW_STEPS: usize = 128;
 
 /// Verifies, optimises and writes a module.
 pub(crate) fn finish(ir: &Ir, name: &str, options: &Options, form: Form, code: Code) -> Result<Part, Error> {
     let bug = |fault: String| Error::Bug(format!("`{name}`: {fault}"));
     let level = match (options.opt_level, code) {
-        (OptLevel::O0, _) => OptimizationLevel::None,
+        (OptLevel::O0, _) | (_, Code::ManyCalls) => OptimizationLevel::None,
         (OptLevel::O3, Code::Calls) => OptimizationLevel::Less,
         (OptLevel::O3, Code::Kernel) => OptimizationLevel::Default,
     };
