@@ -20,6 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from safetensors.numpy import load_file
+
 from dlc import Dlc
 
 COLUMNS = 20
@@ -81,7 +83,8 @@ def steps_per_second(out: Path) -> float:
 
 
 def weights_hash(out: Path) -> str:
-    return hashlib.sha256((out / "checkpoints" / "last.safetensors").read_bytes()[4096:]).hexdigest()
+    tensors = load_file(out / "checkpoints" / "last.safetensors")
+    return hashlib.sha256(b"".join(name.encode() + tensors[name].tobytes() for name in sorted(tensors))).hexdigest()
 
 
 def memory(dlc: Dlc, folder: Path, gigabytes: float, steps: int) -> None:

@@ -26,7 +26,7 @@ pub use csv::{Column, Columns, Csv, CsvField};
 pub use dataset::Dataset;
 pub use idx::{parse_idx, read_idx};
 pub use images::{ImageField, ImageOrigin, Images, decode_image};
-pub use loader::{Batch, Batches, Loader, Planned, in_order};
+pub use loader::{Batch, Batches, Loader, Planned, ascending, in_order};
 pub use order::{EpochRows, Order, Rows};
 pub use parquet::read_parquet;
 pub use source::{FieldInfo, Overlay, RowSource};

@@ -116,6 +116,15 @@ pub fn in_order(rows: &Rows, size: usize) -> impl Iterator<Item = Planned> + Sen
     rows.chunks(size).map(|rows| Planned { rows, epoch: None })
 }
 
+/// A pass over some rows from the first of the data to the last, for what does not depend on their order.
+pub fn ascending(rows: &Rows, size: usize) -> impl Iterator<Item = Planned> + Send + use<> {
+    let mut rows = rows.ascending();
+    std::iter::from_fn(move || {
+        let rows: Vec<usize> = rows.by_ref().take(size.max(1)).collect();
+        (!rows.is_empty()).then_some(Planned { rows, epoch: None })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,6 +207,14 @@ mod tests {
             assert_eq!(ids, rows().iter().map(|row| row as i64).collect::<Vec<_>>());
             assert_eq!(here[0].fields[1].to_f64_vec()[0], 2.0 * ids[0] as f64);
         }
+    }
+
+    #[test]
+    fn ascending_batches() {
+        let planned: Vec<Planned> = ascending(&rows(), 3).collect();
+        assert_eq!(planned.iter().map(|planned| planned.rows.len()).collect::<Vec<_>>(), [3, 3, 1]);
+        let all: Vec<usize> = planned.into_iter().flat_map(|planned| planned.rows).collect();
+        assert!(all.is_sorted() && all.len() == 7);
     }
 
     #[test]

@@ -125,6 +125,18 @@ impl Rows {
         Rows { order: Arc::clone(&self.order), places: self.places.start..end }
     }
 
+    /// The same rows in the order of the data, for what does not depend on their order: a file is read from its beginning to
+    /// its end.
+    pub fn ascending(&self) -> impl Iterator<Item = usize> + Send + use<> {
+        // A bit for each row of the data: less than any other table of them.
+        let mut marks = vec![0u64; self.order.len().div_ceil(64)];
+        self.iter().for_each(|row| marks[row / 64] |= 1 << (row % 64));
+        let words = marks.into_iter().enumerate();
+        words.flat_map(|(word, bits)| {
+            (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| word * 64 + bit)
+        })
+    }
+
     /// In batches, the last of which may be short.
     pub fn chunks(&self, size: usize) -> impl Iterator<Item = Vec<usize>> + Send + '_ {
         let starts = (0..self.len()).step_by(size.max(1));
@@ -232,6 +244,9 @@ mod tests {
         assert_eq!(rows.chunks(3).map(|chunk| chunk.len()).collect::<Vec<_>>(), [3, 3, 1]);
         assert_eq!(rows.chunks(usize::MAX).count(), 1);
         assert_eq!(rows.chunks(4).flatten().collect::<Vec<_>>(), rows.to_vec());
+        let mut ascending = rows.to_vec();
+        ascending.sort_unstable();
+        assert_eq!(rows.ascending().collect::<Vec<_>>(), ascending);
         assert_eq!(rows.first(2).to_vec(), rows.to_vec()[..2]);
         assert_eq!(rows.first(99), rows);
         let epoch = rows.of_epoch(1, 0);

@@ -6,7 +6,7 @@ use crate::{
 };
 use abi::Role;
 use base::Diagnostic;
-use data::{Loader, Rows, in_order};
+use data::{Loader, Rows, ascending};
 use exec::{Arena, Entry};
 use tensor::Tensor;
 
@@ -56,7 +56,7 @@ fn sweep(
     let mut fields = Vec::new();
     let feed = Feed::new(entry, context.dataset, &mut fields, parameters, controls)?;
     let mut all: Vec<Option<Moments>> = fits.iter().map(|_| None).collect();
-    let plan = in_order(rows, context.batch()?);
+    let plan = ascending(rows, context.batch()?);
     Loader::new(context.dataset, fields).load(plan, |batches| {
         while let Some(batch) = batches.next()? {
             let args = feed.args(&batch.fields, parameters, controls);

@@ -20,12 +20,13 @@ struct Bounded<R> {
     /// Bytes that may be handed out before the line has to be at its end.
     left: usize,
     exceeded: bool,
+    quoted: bool,
 }
 
 impl<'a, R: Read> Lines<'a, R> {
     pub fn new(spec: &Csv, file: &'a str, source: R) -> Lines<'a, R> {
         let limit = spec.limits.line_bytes;
-        let source = Bounded { source, left: limit.saturating_add(BUFFER), exceeded: false };
+        let source = Bounded { source, left: limit.saturating_add(BUFFER), exceeded: false, quoted: false };
         let mut builder = ReaderBuilder::new();
         builder.has_headers(false).flexible(true).delimiter(spec.delimiter).buffer_capacity(BUFFER);
         Lines { reader: builder.from_reader(source), file, limit }
@@ -43,6 +44,11 @@ impl<'a, R: Read> Lines<'a, R> {
         let unreadable = |error| Diagnostic::error("E0628", format!("cannot read `{}`: {error}", self.file));
         let found = found.map_err(unreadable)?;
         Ok(found)
+    }
+
+    /// Whether there was a quotation mark: then lines may end elsewhere than where they seem to.
+    pub fn quoted(&self) -> bool {
+        self.reader.get_ref().quoted
     }
 
     /// How far the file is read.
@@ -65,6 +71,7 @@ impl<'a, R: Read> Lines<'a, R> {
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.source.read(into)?;
+        self.quoted = self.quoted || into[..read].contains(&b'"');
         match self.left.checked_sub(read) {
             Some(left) => self.left = left,
             None => {

@@ -30,6 +30,8 @@ pub struct Scan {
     /// Of each field: its columns, and the words that it numbers.
     pub fields: Vec<(Vec<usize>, Option<Vec<String>>)>,
     pub content: Content,
+    /// Whether there is a quotation mark anywhere.
+    pub quoted: bool,
 }
 
 pub enum Content {
@@ -94,6 +96,7 @@ pub fn scan(
         more = lines.next(&mut line)?;
     }
     index.end(lines.position());
+    let quoted = lines.quoted();
     if index.rows() == 0 {
         return Err(Diagnostic::error("E0620", format!("`{file}` has a header but no rows")));
     }
@@ -106,7 +109,7 @@ pub fn scan(
     for field in gathered {
         fields.push((field.places, field.table));
     }
-    Ok(Scan { layout, index, fields, content })
+    Ok(Scan { layout, index, fields, content, quoted })
 }
 
 /// Moves values on, to be held while `left` bytes allow it.
