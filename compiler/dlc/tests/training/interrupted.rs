@@ -165,6 +165,39 @@ fn a_signal_leaves_a_checkpoint_and_says_how_to_go_on() {
 }
 
 #[test]
+fn checkpoints_are_written_and_kept_as_the_model_says() {
+    let folder = folder();
+    let policy = "checkpoint = { every: 4, keep: 2, best: \"val.mae\" }";
+    let model = MODEL.replace("checkpoint = { every: 1, keep: 100, best: \"val.mae\" }", policy);
+    assert!(model.contains(policy));
+    fs::write(folder.path().join("m.model"), model).expect("a file");
+    train(folder.path(), &["--out", "run"]);
+    let run = folder.path().join("run");
+    let names = fs::read_dir(run.join("checkpoints")).expect("a folder");
+    let mut names: Vec<String> =
+        names.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    // Every fourth update, every evaluation that is the best so far, and the end are written; two of them stay.
+    let lines = parse_lines(&fs::read_to_string(run.join("metrics.jsonl")).expect("a log"));
+    let measured = lines.iter().filter(|line| line.split == "val").map(|line| (line.step, line.metrics[0].1));
+    let (mut best, mut written) = ((0, f64::INFINITY), (1..=9).map(|index| 4 * index).collect::<Vec<u64>>());
+    for (step, mae) in measured {
+        if mae < best.1 {
+            best = (step, mae);
+            written.push(step);
+        }
+    }
+    written.sort_unstable();
+    written.dedup();
+    let kept = written.iter().rev().take(2).rev().map(|step| format!("step-{step:08}.safetensors"));
+    let expected: Vec<String> =
+        ["best.safetensors", "last.safetensors"].map(String::from).into_iter().chain(kept).collect();
+    assert_eq!(names, expected);
+    assert_eq!(checkpoint(&run, "best.safetensors").description.progress.step, best.0);
+    assert_eq!(checkpoint(&run, "last.safetensors").description.progress.step, 36);
+}
+
+#[test]
 fn what_differs_is_said_and_what_is_damaged_is_passed_over() {
     let folder = folder();
     train(folder.path(), &["--out", "run"]);
