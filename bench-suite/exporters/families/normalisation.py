@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -80,7 +81,26 @@ def cases() -> list[Case]:
             lines=("unit = instance_norm()",),
         )
     )
+    weights = {"x": draws.normal(3, 4), "unit.inner.w": draws.normal(4, 5), "unit.inner.b": draws.normal(5)}
+    found.append(
+        grad_case(
+            "spectral_norm_training",
+            "unit(x)",
+            _spectral,
+            weights,
+            states={"unit.u": draws.normal(5)},
+            lines=("unit = spectral_norm(dense(5))",),
+        )
+    )
     return found
+
+
+def _spectral(x: Tensor, inner_w: Tensor, inner_b: Tensor, u: Tensor) -> Tensor:
+    """By PyTorch's own layer, whose vector is given."""
+    layer = torch.nn.utils.spectral_norm(torch.nn.Linear(4, 5).to(x.dtype))
+    layer.weight_u.copy_(torch.nn.functional.normalize(u.detach(), dim=0))
+    given = {"weight_orig": inner_w.T, "bias": inner_b}
+    return torch.func.functional_call(layer, given, (x,))
 
 
 def _of_batch(x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor) -> Tensor:

@@ -154,7 +154,7 @@ def _transposed(axes: int) -> Iterator[Configuration | None]:
     while True:
         kernel, said_kernel = listed(choice, axes, (1, 2, 3, 4, 5) if axes == 1 else (1, 2, 3))
         stride, said_stride = listed(choice, axes, (1, 2, 2, 3))
-        padding = [choice.of(tuple(range(k))) for k in kernel]
+        padding = [choice.of(tuple(range(k + 1))) for k in kernel]
         extra = [choice.of(tuple(range(s))) for s in stride]
         groups = choice.of((1, 1, 2, 3))
         channels, outputs = groups * choice.of((1, 2)), groups * choice.of((1, 2))

@@ -12,8 +12,11 @@ use std::{
     path::Path,
 };
 
+/// Whether a size is of some kind.
+type Kind = fn(i64) -> bool;
+
 /// Sizes of axes that an operator must have been seen with.
-const SIZES: [(&str, fn(i64) -> bool); 4] = [
+const SIZES: [(&str, Kind); 4] = [
     ("0", |size| size == 0),
     ("1", |size| size == 1),
     ("odd", |size| size > 1 && size % 2 == 1),
