@@ -113,4 +113,4 @@ def small() -> list[Network]:
 
 
 def full() -> list[Network]:
-    return [network(64, 256, 1, 10)]
+    return [network(64, 128, 1, 10)]
