@@ -316,6 +316,9 @@ impl<'p> Checker<'p> {
                 }
                 self.apply_instance(&instance, args, span)
             }
+            Value::Optimizer(configured) if self.in_test() && !configured.config.is_empty() => {
+                self.first_update(&configured, args, span)
+            }
             Value::Optimizer(configured) => {
                 let Some(params) = &configured.def.config else {
                     return Value::Optimizer(configured);

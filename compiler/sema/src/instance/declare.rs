@@ -78,7 +78,12 @@ impl<'p> Checker<'p> {
     pub(super) fn weight_node(&mut self, name: &str, weight: &Weight<'p>, role: Role) -> Option<NodeId> {
         if self.in_test() {
             let random = self.random_params(weight.span);
-            return self.begin(name, weight, random, None);
+            // The weight that an optimiser is applied to.
+            let owner = match self.frame_ref().lookup("p").map(|binding| &binding.value) {
+                Some(Value::Tensor(id)) if role == Role::Optimizer => Some(*id),
+                _ => None,
+            };
+            return self.begin(name, weight, random, owner);
         }
         let mut ty = weight.ty.clone();
         let has_master = role == Role::Weight && ty.dtype == DType::Float && self.frame_ref().masters;

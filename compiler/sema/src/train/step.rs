@@ -4,6 +4,7 @@ use super::{AVERAGE_PREFIX, GRADIENT_PREFIX, Gradients};
 use crate::{
     api::TrainSpec,
     arith::Places,
+    call::Arg,
     checker::Checker,
     entry::TRAIN,
     frame::{Init, State, Weight},
@@ -277,6 +278,34 @@ impl<'p> Checker<'p> {
             }
         }
         Some(clipped)
+    }
+
+    /// `sgd(lr: 0.1)(p, g)` in a test: the weight after the first update, whose states begin there.
+    pub fn first_update(&mut self, configured: &Configured<'p>, args: Vec<Arg<'p>>, span: Span) -> Value<'p> {
+        let def = configured.def;
+        let Some(given) = self.match_args(&def.name.text, &def.inputs.params, args, span) else {
+            return Value::Error;
+        };
+        let mut operands = Vec::new();
+        for (param, arg) in def.inputs.params.iter().zip(given) {
+            let Some(arg) = arg else {
+                let message = format!("`{}` needs `{}`", def.name.text, param.name.text);
+                return self.error("E0208", span, message, format!("`{}` is not given", param.name.text));
+            };
+            let Some(id) = self.tensor(&arg.value, None, arg.span) else { return Value::Error };
+            operands.push(id);
+        }
+        let [weight, grad] = operands[..] else {
+            let message = format!("`{}` takes a weight and its gradient", def.name.text);
+            return self.error("E0310", def.name.span, message, "two inputs are needed");
+        };
+        let known = self.frame_ref().extra.len();
+        let counts = [("step", 1), ("update", 0), ("total_steps", 1)];
+        self.frame().extra.extend(counts.map(|(name, count)| (name, Value::Int(count))));
+        let name = format!("{}_{}", def.name.text, self.frame_ref().states.len());
+        let next = self.update(configured, &name, weight, grad, span);
+        self.frame().extra.truncate(known);
+        Self::tensor_or_error(next)
     }
 
     /// One weight's next value: the optimiser's body with `p` and `g` bound.
