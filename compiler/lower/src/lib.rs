@@ -2,7 +2,8 @@
 //! Input: entry functions of a [`graph::Module`], inlined, composites expanded, dtypes concrete.
 //! Output: [`kernel::Kernel`]s and, for each entry, a [`kernel::Plan`] with every temporary's place.
 //! Invariants: everything follows from the graph, its shapes and the target's vector width, never from threads; operators
-//! are composed through their element functions, so only contractions, reductions and scatters are known by their form.
+//! are composed through their element functions, so only contractions, reductions, scatters, recurrences and orders are
+//! known by their form.
 
 mod checks;
 mod compose;
