@@ -215,8 +215,6 @@ impl<'p> Checker<'p> {
         Some(self.module.functions.push(frame.function))
     }
 
-    #[allow(clippy::type_complexity, reason = "the initial values travel with their function")]
-
     /// The leading dynamic dimension of the first input that data feeds.
     fn batch_symbol(&self, forward: &Forward, spec: &TrainSpec) -> Option<String> {
         let fed = source_fields(spec.source.as_ref());

@@ -21,6 +21,7 @@ use std::{
 };
 
 impl<'p> Checker<'p> {
+    #[allow(clippy::type_complexity, reason = "the initial values travel with their function")]
     pub(super) fn build_step(
         &mut self,
         def: &'p ast::Def,
