@@ -8,8 +8,11 @@ use std::{
 };
 use tensor::Tensor;
 
-/// Batches that are read before they are asked for.
-const AHEAD: usize = 4;
+/// Batches that are read before they are asked for: as many as bridge the moments in which the reading thread does not get
+/// a processor, but of large ones only a few.
+const AHEAD: std::ops::RangeInclusive<usize> = 2..=64;
+/// Bytes that they take together, where there are more than the fewest.
+const AHEAD_BYTES: usize = 32 << 20;
 
 /// Reads some fields of a source, batch by batch.
 #[derive(Clone)]
@@ -60,13 +63,26 @@ impl<'a> Loader<'a> {
             let from = From::Memory { loader: self, plan: Box::new(plan) };
             return consume(&mut Batches { from, current: None });
         }
+        let mut plan = plan.peekable();
+        let ahead = self.ahead(plan.peek().map_or(0, |first| first.rows.len()));
         thread::scope(|scope| {
-            let (full, filled) = sync_channel(AHEAD);
+            let (full, filled) = sync_channel(ahead);
             let (used, spare) = channel();
             scope.spawn(move || self.read_ahead(plan, &full, &spare));
             // Dropped at the end of this closure, which the reading thread notices; the scope waits for it.
             consume(&mut Batches { from: From::Thread { filled, used }, current: None })
         })
+    }
+
+    /// How many batches of so many rows are read ahead.
+    fn ahead(&self, rows: usize) -> usize {
+        let fields = self.source.fields();
+        let row = self.wanted.iter().map(|field| {
+            let elements = tensor::element_count(&fields[*field].row_shape).unwrap_or(usize::MAX);
+            elements.saturating_mul(fields[*field].dtype.size())
+        });
+        let batch = row.fold(0usize, usize::saturating_add).saturating_mul(rows);
+        (AHEAD_BYTES / batch.max(1)).clamp(*AHEAD.start(), *AHEAD.end())
     }
 
     fn read_ahead(
@@ -94,7 +110,7 @@ impl<'a> Loader<'a> {
 
 impl Batches<'_> {
     /// The next batch, `None` after the last; it stays until the one after it is asked for.
-    pub fn next(&mut self) -> Result<Option<&Batch>, Diagnostic> {
+    pub fn next_batch(&mut self) -> Result<Option<&Batch>, Diagnostic> {
         let old = self.current.take();
         self.current = match &mut self.from {
             From::Memory { loader, plan } => match plan.next() {
@@ -190,7 +206,7 @@ mod tests {
     fn all(source: &dyn RowSource, size: usize) -> Result<Vec<Batch>, Diagnostic> {
         Loader::new(source, vec![1, 0]).load(in_order(&rows(), size), |batches| {
             let mut all = Vec::new();
-            while let Some(batch) = batches.next()? {
+            while let Some(batch) = batches.next_batch()? {
                 all.push(batch.clone());
             }
             Ok(all)
@@ -223,14 +239,14 @@ mod tests {
         let taken = Loader::new(&broken, vec![0]).load(in_order(&rows(), 2), |batches| {
             let mut taken = 0;
             let fault = loop {
-                match batches.next() {
+                match batches.next_batch() {
                     Ok(Some(_)) => taken += 1,
                     Ok(None) => panic!("the fault was lost"),
                     Err(fault) => break fault,
                 }
             };
             assert_eq!(fault.code, "E0601");
-            assert!(batches.next().unwrap().is_none());
+            assert!(batches.next_batch().unwrap().is_none());
             taken
         });
         assert_eq!((taken, broken.read.into_inner()), (2, 3));
@@ -241,9 +257,9 @@ mod tests {
         let source = far(None);
         let endless = std::iter::repeat_with(|| Planned { rows: vec![0, 1], epoch: Some(0) });
         Loader::new(&source, vec![0]).load(endless, |batches| {
-            assert_eq!(batches.next().unwrap().unwrap().rows, 2);
+            assert_eq!(batches.next_batch().unwrap().unwrap().rows, 2);
         });
         // One was taken, as many wait, and one may have been ready to wait.
-        assert!(source.read.into_inner() <= AHEAD + 3);
+        assert!(source.read.into_inner() <= AHEAD.end() + 3);
     }
 }

@@ -136,37 +136,37 @@ fn arrays() -> BTreeMap<String, Tensor> {
     let image: Vec<f32> = (0..1200).map(|number| number as f32).collect();
     let label: Vec<i64> = (0..100).collect();
     let arrays = [("image", Tensor::from_vec([100, 12], image)), ("label", Tensor::from_vec([100], label))];
-    arrays.into_iter().map(|(name, array)| (name.to_string(), array.unwrap())).collect()
+    arrays.into_iter().map(|(name, array)| (name.to_string(), array.expect("a seed"))).collect()
 }
 
 fn parquet_seed(codec: Codec, rows: usize, varied: bool) -> Vec<u8> {
     let schema = "message rows { required float a; required binary word (UTF8); required int32 count; }";
-    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let schema = Arc::new(parse_message_type(schema).expect("a seed"));
     let properties = Arc::new(WriterProperties::builder().set_compression(codec).build());
     let mut bytes = Vec::new();
-    let mut writer = SerializedFileWriter::new(&mut bytes, schema, properties).unwrap();
-    let mut group = writer.next_row_group().unwrap();
+    let mut writer = SerializedFileWriter::new(&mut bytes, schema, properties).expect("a seed");
+    let mut group = writer.next_row_group().expect("a seed");
     let vary = |row: usize| if varied { row } else { 0 };
-    let mut next = group.next_column().unwrap().unwrap();
+    let mut next = group.next_column().expect("a seed").expect("a seed");
     let floats: Vec<f32> = (0..rows).map(|row| vary(row) as f32).collect();
-    next.typed::<FloatType>().write_batch(&floats, None, None).unwrap();
-    next.close().unwrap();
-    let mut next = group.next_column().unwrap().unwrap();
+    next.typed::<FloatType>().write_batch(&floats, None, None).expect("a seed");
+    next.close().expect("a seed");
+    let mut next = group.next_column().expect("a seed").expect("a seed");
     let words: Vec<ByteArray> = (0..rows).map(|row| ["yes", "no"][vary(row) % 2].into()).collect();
-    next.typed::<ByteArrayType>().write_batch(&words, None, None).unwrap();
-    next.close().unwrap();
-    let mut next = group.next_column().unwrap().unwrap();
+    next.typed::<ByteArrayType>().write_batch(&words, None, None).expect("a seed");
+    next.close().expect("a seed");
+    let mut next = group.next_column().expect("a seed").expect("a seed");
     let counts: Vec<i32> = (0..rows).map(|row| vary(row) as i32).collect();
-    next.typed::<Int32Type>().write_batch(&counts, None, None).unwrap();
-    next.close().unwrap();
-    group.close().unwrap();
-    writer.close().unwrap();
+    next.typed::<Int32Type>().write_batch(&counts, None, None).expect("a seed");
+    next.close().expect("a seed");
+    group.close().expect("a seed");
+    writer.close().expect("a seed");
     bytes
 }
 
 fn png_of(picture: &RgbImage, format: ImageFormat) -> Vec<u8> {
     let mut bytes = Vec::new();
-    picture.write_to(&mut Cursor::new(&mut bytes), format).unwrap();
+    picture.write_to(&mut Cursor::new(&mut bytes), format).expect("a seed");
     bytes
 }
 
@@ -177,13 +177,13 @@ fn seeds() -> Vec<(&'static str, Reader, Vec<u8>)> {
     (0..200).for_each(|row| text += &format!("{}.5,{},{row}\n", row * 3, ["\"y, es\"", "no"][row % 2]));
     let numbers: Vec<u8> = [&[0, 0, 8, 2, 0, 0, 0, 30, 0, 0, 0, 20][..], &[5; 600]].concat();
     vec![
-        ("npy", npy, npy::to_bytes(&arrays()["image"]).unwrap()),
-        ("npz", npz, npz::to_bytes(&arrays(), Compression::Store).unwrap()),
-        ("deflated npz", npz, npz::to_bytes(&arrays(), Compression::Deflate).unwrap()),
+        ("npy", npy, npy::to_bytes(&arrays()["image"]).expect("a seed")),
+        ("npz", npz, npz::to_bytes(&arrays(), Compression::Store).expect("a seed")),
+        ("deflated npz", npz, npz::to_bytes(&arrays(), Compression::Deflate).expect("a seed")),
         (
             "safetensors",
             safetensors,
-            Weights { tensors: arrays(), metadata: BTreeMap::new() }.to_bytes().unwrap(),
+            Weights { tensors: arrays(), metadata: BTreeMap::new() }.to_bytes().expect("a seed"),
         ),
         ("idx", idx, numbers),
         ("csv", csv, text.clone().into_bytes()),
@@ -207,7 +207,8 @@ fn crafted() -> Vec<(&'static str, Reader, Vec<u8>)> {
     let weights_of = |header: &str, data: usize| {
         [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &vec![0; data]].concat()
     };
-    let zeros = |bytes| BTreeMap::from([("image".to_string(), Tensor::zeros(DType::U8, [bytes]).unwrap())]);
+    let zeros =
+        |bytes| BTreeMap::from([("image".to_string(), Tensor::zeros(DType::U8, [bytes]).expect("a seed"))]);
     let flat = |side| RgbImage::from_pixel(side, side, Rgb([9; 3]));
     let idx_of = |dims: &[u32], data: usize| {
         let dims: Vec<u8> = dims.iter().flat_map(|dim| dim.to_be_bytes()).collect();
@@ -216,7 +217,7 @@ fn crafted() -> Vec<(&'static str, Reader, Vec<u8>)> {
     let mut huge = png_of(&flat(3), ImageFormat::Png);
     huge[16..24].copy_from_slice(&[0, 0, 0x1f, 0, 0, 0, 0x20, 0]);
     let mut jpeg = png_of(&flat(16), ImageFormat::Jpeg);
-    let frame = jpeg.windows(2).position(|mark| mark == [0xff, 0xc0]).unwrap();
+    let frame = jpeg.windows(2).position(|mark| mark == [0xff, 0xc0]).expect("a seed");
     jpeg[frame + 5..frame + 9].copy_from_slice(&[0x1f, 0xff, 0x1f, 0xff]);
     let many: String = (0..20_000)
         .map(|number| format!("\"t{number}\":{{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}},"))
@@ -225,8 +226,8 @@ fn crafted() -> Vec<(&'static str, Reader, Vec<u8>)> {
         ("npy of 8 TB", npy, npy_of("(1099511627776,)", 8)),
         ("npy whose size overflows", npy, npy_of("(4294967296, 4294967296, 16)", 8)),
         ("npy of nothing, for ever", npy, npy_of("(1099511627776, 0)", 0)),
-        ("npz of zeros", npz, npz::to_bytes(&zeros(40 << 20), Compression::Deflate).unwrap()),
-        ("npz of fewer zeros", npz, npz::to_bytes(&zeros(8_000_000), Compression::Deflate).unwrap()),
+        ("npz of zeros", npz, npz::to_bytes(&zeros(40 << 20), Compression::Deflate).expect("a seed")),
+        ("npz of fewer zeros", npz, npz::to_bytes(&zeros(8_000_000), Compression::Deflate).expect("a seed")),
         (
             "weights of 8 EB",
             safetensors,
@@ -288,7 +289,7 @@ fn memory() -> Option<(u64, u64)> {
 
 /// Reads one file and measures it; whether it was refused.
 fn survive(what: &str, path: &Path, bytes: &[u8], read: Reader) -> bool {
-    fs::write(path, bytes).unwrap();
+    fs::write(path, bytes).expect("a temporary file");
     // Linux forgets the highest memory use when it is told to.
     let before = fs::write("/proc/self/clear_refs", "5").ok().and_then(|()| memory());
     let started = Instant::now();
@@ -307,7 +308,7 @@ fn survive(what: &str, path: &Path, bytes: &[u8], read: Reader) -> bool {
         Ok(()) => false,
         Err(fault) => {
             assert!(fault.code.starts_with("E06") || fault.code.starts_with("E07"), "{what}: {fault:?}");
-            let name = path.file_name().unwrap().to_str().unwrap();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("?");
             assert!(fault.message.contains(name), "{what}: no file is named: {}", fault.message);
             true
         }

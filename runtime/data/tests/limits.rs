@@ -28,13 +28,13 @@ fn both_sides(what: &str, code: &str, needed: u64, read: impl Fn(u64) -> Result<
 }
 
 fn arrays() -> BTreeMap<String, Tensor> {
-    let array = |shape: &[usize]| Tensor::zeros(DType::F32, shape).unwrap();
+    let array = |shape: &[usize]| Tensor::zeros(DType::F32, shape).expect("a small array");
     BTreeMap::from([("first".to_string(), array(&[4, 2])), ("second".to_string(), array(&[4]))])
 }
 
 fn at(folder: &Path, name: &str, bytes: &[u8]) -> std::path::PathBuf {
     let path = folder.join(name);
-    fs::write(&path, bytes).unwrap();
+    fs::write(&path, bytes).expect("a temporary file");
     path
 }
 
@@ -105,7 +105,8 @@ fn arrays_of_safetensors() {
         steps: vec![],
     };
     both_sides("file", "E0602", bytes.len() as u64, |file_bytes| {
-        read_safetensors(&path, &[field.clone()], &Limits { file_bytes, ..Limits::default() }).map(drop)
+        read_safetensors(&path, std::slice::from_ref(&field), &Limits { file_bytes, ..Limits::default() })
+            .map(drop)
     });
 }
 
@@ -188,7 +189,7 @@ fn parquet_files() {
     let folder = tempfile::tempdir().unwrap();
     let path = at(folder.path(), "t.parquet", &bytes);
     let field = CsvField::new("x", Columns::One(Column::Name("x".into())), DType::I32);
-    let read = |limits: Limits| read_parquet(&path, &[field.clone()], &limits).map(drop);
+    let read = |limits: Limits| read_parquet(&path, std::slice::from_ref(&field), &limits).map(drop);
     both_sides("file", "E0602", bytes.len() as u64, |file_bytes| {
         read(Limits { file_bytes, ..Limits::default() })
     });

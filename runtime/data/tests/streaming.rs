@@ -35,8 +35,8 @@ fn table(rows: u64, line_end: &str) -> String {
 
 fn gather(source: &dyn RowSource, rows: &[usize]) -> Vec<Tensor> {
     // Left over from before, of forms that fit and that do not.
-    let mut batch = vec![Tensor::zeros(DType::F32, [3, 2, 2]).unwrap(); 2];
-    source.gather(&[2, 0, 1, 3], rows, None, &mut batch).unwrap();
+    let mut batch = vec![Tensor::zeros(DType::F32, [3, 2, 2]).expect("a small array"); 2];
+    source.gather(&[2, 0, 1, 3], rows, None, &mut batch).expect("rows of the table");
     batch
 }
 
@@ -45,7 +45,7 @@ fn limited(held_bytes: u64) -> Csv {
 }
 
 fn open(path: &Path, held: u64) -> Box<dyn RowSource> {
-    limited(held).open(path).unwrap()
+    limited(held).open(path).expect("a table without faults")
 }
 
 #[test]

@@ -66,7 +66,7 @@ pub(crate) fn measure(
     let feed = Feed::new(entry, context.dataset, &mut fields, parameters, controls)?;
     let mut accumulators = Accumulators::default();
     Loader::new(context.dataset, fields).load(in_order(rows, batch), |batches| {
-        while let Some(batch) = batches.next()? {
+        while let Some(batch) = batches.next_batch()? {
             let args = feed.args(&batch.fields, parameters, controls);
             accumulators.add(entry, entry.call(arena, context.pool, &args, dims)?)?;
         }

@@ -58,7 +58,7 @@ fn sweep(
     let mut all: Vec<Option<Moments>> = fits.iter().map(|_| None).collect();
     let plan = ascending(rows, context.batch()?);
     Loader::new(context.dataset, fields).load(plan, |batches| {
-        while let Some(batch) = batches.next()? {
+        while let Some(batch) = batches.next_batch()? {
             let args = feed.args(&batch.fields, parameters, controls);
             let results = entry.call(arena, context.pool, &args, &context.spec.dims)?;
             for (fit, sum) in fits.iter().zip(&mut all) {

@@ -30,7 +30,7 @@ pub fn predict(
     }
     let plan = in_order(&rows, context.batch()?);
     Loader::new(context.dataset, fields).load(plan, |batches| {
-        while let Some(batch) = batches.next()? {
+        while let Some(batch) = batches.next_batch()? {
             let args = feed.args(&batch.fields, parameters, &controls);
             let results = entry.call(&mut arena, context.pool, &args, &context.spec.dims)?;
             for (index, parts) in &mut outputs {

@@ -88,7 +88,7 @@ impl<'a> Stepper<'a> {
         let last = parts.saturating_sub(1);
         let mut loss = 0.0;
         for part in 0..parts {
-            let Some(batch) = batches.next()? else { break };
+            let Some(batch) = batches.next_batch()? else { break };
             // A short batch counts for as many rows as it has, so that an update is that of one large batch.
             let share = batch.rows as f64 / rows as f64;
             controls.set_part(part as u64, share);
