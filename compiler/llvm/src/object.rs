@@ -98,8 +98,7 @@ impl<'a> Job<'a> {
         let next = AtomicUsize::new(0);
         let done = Mutex::new(Vec::with_capacity(count));
         let work = || {
-            loop {
-                let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
+            while let Some(index) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let part = self.part(*index);
                 done.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push((*index, part));
             }

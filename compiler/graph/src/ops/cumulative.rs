@@ -84,7 +84,7 @@ impl Operator for Cumulative {
     ) -> Result<Option<NodeId>, &'static str> {
         let of_factors = tangents[0].map(|tangent| {
             // Where the factor leads, its change arrives one step later.
-            let product = match self.leading {
+            match self.leading {
                 false => {
                     let before = self.earlier(b, output, self.reverse);
                     b.binary(Mul, tangent, before)
@@ -93,8 +93,7 @@ impl Operator for Cumulative {
                     let product = b.binary(Mul, tangent, output);
                     self.earlier(b, product, self.reverse)
                 }
-            };
-            product
+            }
         });
         let terms = match (of_factors, tangents[1]) {
             (Some(x), Some(y)) => b.binary(Add, x, y),

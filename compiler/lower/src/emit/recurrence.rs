@@ -74,7 +74,7 @@ pub fn emit_recurrence(
     }];
     first.extend(body);
     let mut body = first;
-    if !extent.as_const().is_some_and(|extent| extent > 0) {
+    if extent.as_const().is_none_or(|extent| extent <= 0) {
         let condition = Expr::dim(&extent).ge(Expr::int(1));
         body = vec![Stmt::If { condition, then: body, otherwise: Vec::new() }];
     }
@@ -82,7 +82,7 @@ pub fn emit_recurrence(
     // Rows in lanes are read with gathers, which pay for a vector of them, not for more.
     let lanes = if beside { full * VECTORS } else { full };
     match owners.pop() {
-        Some(vector) if !vector.extent.as_const().is_some_and(|extent| extent < i64::from(full) / 2) => {
+        Some(vector) if vector.extent.as_const().is_none_or(|extent| extent >= i64::from(full) / 2) => {
             let lanes = match vector.extent.as_const() {
                 Some(extent) if extent < i64::from(lanes) => full,
                 _ => lanes,
