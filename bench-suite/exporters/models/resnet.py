@@ -170,9 +170,9 @@ def small() -> list[Network]:
 
 def full() -> list[Network]:
     networks = [
-        resnet50("resnet50", 64, [3, 4, 6, 3], 224, 1000, 2, 10, 0.001),
+        resnet50("resnet50", 64, [3, 4, 6, 3], 224, 1000, 2, 10, 0.00001),
         resnet18("resnet18", 64, 32, 10, 8, 10, 0.001),
-        resnet18("resnet18_224", 64, 224, 1000, 2, 10, 0.001),
+        resnet18("resnet18_224", 64, 224, 1000, 2, 10, 0.00001),
     ]
     agrees_with_torchvision(networks[0], "resnet50")
     agrees_with_torchvision(networks[2], "resnet18")
