@@ -1,10 +1,10 @@
 //! A function over a further leading axis, by the operators' `batch`.
 
-use crate::derived;
+use crate::{derived, forward::needed};
 use base::Span;
-use graph::{Builder, FuncId, Function, Module, NodeId, Op, Param, Type};
+use graph::{Builder, DType, FuncId, Function, Module, Node, NodeId, Op, Param, Type};
 use shape::{Dim, Shape, Symbol};
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 /// Why a function cannot be mapped.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -24,6 +24,54 @@ impl fmt::Display for NotBatchable {
 
 impl std::error::Error for NotBatchable {}
 
+/// Whether random draws differ from lane to lane. They do where a function is mapped; they do not where one application
+/// of a function is differentiated in many directions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Draws {
+    Differ,
+    Same,
+}
+
+/// The values of `outputs` with a leading axis of extent `size`, as nodes of the same function, which is not in the
+/// module yet: what was built from the node `first` on is done again for all lanes of `given` (pairs of the value in one
+/// lane and all its values). Nodes that do not vary stay as they are.
+pub fn vmap(
+    module: &mut Module,
+    function: &mut Function,
+    first: NodeId,
+    outputs: &[NodeId],
+    given: &[(NodeId, NodeId)],
+    size: &Dim,
+    draws: Draws,
+) -> Result<Vec<NodeId>, Box<NotBatchable>> {
+    let drawing = drawing_functions(module);
+    let mut mapped: BTreeMap<NodeId, NodeId> = given.iter().copied().collect();
+    for id in needed(function, outputs).into_iter().filter(|id| *id >= first) {
+        if mapped.contains_key(&id) {
+            continue;
+        }
+        let node = function.nodes[id].clone();
+        let has_axis: Vec<bool> = node.inputs.iter().map(|input| mapped.contains_key(input)).collect();
+        let inputs: Vec<NodeId> =
+            node.inputs.iter().map(|input| mapped.get(input).copied().unwrap_or(*input)).collect();
+        // Derivatives of what was drawn before `first` draw the same again.
+        let draws = if draws_as_before(module, &node, first) { Draws::Same } else { draws };
+        if has_axis.contains(&true) || (draws == Draws::Differ && is_drawing(&drawing, &node.op)) {
+            let lanes = Lanes { size, draws };
+            mapped.insert(id, lanes.node(module, function, (id, &node), &inputs, &has_axis)?);
+        }
+    }
+    let mut b = Builder::new(module, function);
+    let all_lanes = |id: &NodeId| match mapped.get(id) {
+        Some(mapped) => *mapped,
+        None => {
+            let shape = with_leading(size, &b.ty(*id).shape);
+            b.broadcast(*id, &shape)
+        }
+    };
+    Ok(outputs.iter().map(all_lanes).collect())
+}
+
 /// `callee` mapped over the leading axis, of extent `size`, that the chosen parameters get; all results get it too.
 /// Nodes that no chosen parameter reaches stay as they are, except for random draws, which differ along the axis.
 /// Made once for each choice and constant size; another size becomes a dimension of the new function.
@@ -33,14 +81,25 @@ pub fn vmap_function(
     batched: &[bool],
     size: &Dim,
 ) -> Result<FuncId, Box<NotBatchable>> {
+    map_function(module, callee, batched, size, Draws::Differ)
+}
+
+fn map_function(
+    module: &mut Module,
+    callee: FuncId,
+    batched: &[bool],
+    size: &Dim,
+    draws: Draws,
+) -> Result<FuncId, Box<NotBatchable>> {
     let source = module.functions[callee].clone();
     let size = if size.as_const().is_some() || !batched.contains(&true) {
         size.clone()
     } else {
         Dim::from(fresh_symbol(&source))
     };
+    let kind = if draws == Draws::Differ { "vmap" } else { "map" };
     let all = vec![true; source.params.len()];
-    let mut function = Function::new(derived::name(&source.name, &format!("vmap[{size}]"), batched, &all));
+    let mut function = Function::new(derived::name(&source.name, &format!("{kind}[{size}]"), batched, &all));
     function.facts = source.facts.clone();
     function.effects = source.effects.clone();
     let with_axis = |ty: &Type| Type::new(ty.dtype, with_leading(&size, &ty.shape));
@@ -56,24 +115,7 @@ pub fn vmap_function(
     for (id, node) in source.nodes.iter() {
         let inputs: Vec<NodeId> = node.inputs.iter().map(|input| values[input.index()].0).collect();
         let has_axis: Vec<bool> = node.inputs.iter().map(|input| values[input.index()].1).collect();
-        let not_batchable = |reason: &str| {
-            Box::new(NotBatchable {
-                reason: reason.into(),
-                function: source.name.clone(),
-                node: id,
-                span: node.span,
-            })
-        };
-        let varies = has_axis.contains(&true) || draws(&drawing, &node.op);
-        if varies
-            && !has_axis.contains(&true)
-            && let Some(callee) = node.op.callee()
-            && size.symbols().iter().any(|symbol| module.functions[callee].symbols().contains(symbol))
-        {
-            return Err(not_batchable(
-                "random draws in a mapped function that is mapped again, and varies with neither",
-            ));
-        }
+        let varies = has_axis.contains(&true) || (draws == Draws::Differ && is_drawing(&drawing, &node.op));
         let value = match &node.op {
             Op::Parameter(parameter) => {
                 let mut copy = node.clone();
@@ -81,19 +123,9 @@ pub fn vmap_function(
                 copy.types = vec![function.params[parameter.index].ty.clone()];
                 (function.nodes.push(copy), is_batched)
             }
-            Op::Call(call) if varies => {
-                let mapped = vmap_function(module, call.callee, &has_axis, &size)?;
-                let mut b = Builder { module, function: &mut function, span: node.span };
-                (b.add(Op::from(graph::ops::Call { callee: mapped }), &inputs), true)
-            }
-            op @ Op::Get(_) => {
-                let mut b = Builder { module, function: &mut function, span: node.span };
-                (b.add(op.clone(), &inputs), has_axis[0])
-            }
-            op if varies => {
-                let mut b = Builder { module, function: &mut function, span: node.span };
-                let value = op.batch(&mut b, &inputs, &has_axis, &size);
-                (value.map_err(|fault| not_batchable(&fault.message))?, true)
+            _ if varies => {
+                let lanes = Lanes { size: &size, draws };
+                (lanes.node(module, &mut function, (id, node), &inputs, &has_axis)?, true)
             }
             op => {
                 let mut b = Builder { module, function: &mut function, span: node.span };
@@ -116,18 +148,72 @@ pub fn vmap_function(
     Ok(derived::add(module, function))
 }
 
+struct Lanes<'a> {
+    size: &'a Dim,
+    draws: Draws,
+}
+
+impl Lanes<'_> {
+    /// A node done for all lanes.
+    fn node(
+        &self,
+        module: &mut Module,
+        function: &mut Function,
+        (id, node): (NodeId, &Node),
+        inputs: &[NodeId],
+        has_axis: &[bool],
+    ) -> Result<NodeId, Box<NotBatchable>> {
+        let not_batchable = |function: &Function, reason: &str| {
+            Box::new(NotBatchable {
+                reason: reason.into(),
+                function: function.name.clone(),
+                node: id,
+                span: node.span,
+            })
+        };
+        if !has_axis.contains(&true)
+            && let Some(callee) = node.op.callee()
+            && self.size.symbols().iter().any(|symbol| module.functions[callee].symbols().contains(symbol))
+        {
+            let reason = "random draws in a mapped function that is mapped again, and varies with neither";
+            return Err(not_batchable(function, reason));
+        }
+        let op = match &node.op {
+            Op::Call(call) => {
+                let callee = map_function(module, call.callee, has_axis, self.size, self.draws)?;
+                Op::from(graph::ops::Call { callee })
+            }
+            op @ Op::Get(_) => op.clone(),
+            op => {
+                let mut b = Builder { module, function, span: node.span };
+                let value = op.batch(&mut b, inputs, has_axis, self.size);
+                return value.map_err(|fault| not_batchable(function, &fault.message));
+            }
+        };
+        Ok(Builder { module, function, span: node.span }.add(op, inputs))
+    }
+}
+
+/// Whether a call draws along a path that was made before `first`: that of a call before it.
+fn draws_as_before(module: &Module, node: &Node, first: NodeId) -> bool {
+    let Some(callee) = node.op.callee() else { return false };
+    let params = module.functions[callee].params.iter().zip(&node.inputs);
+    let path = Type::scalar(DType::I64);
+    params.into_iter().any(|(param, input)| param.name == "path" && param.ty == path && *input < first)
+}
+
 /// Which functions draw random numbers, themselves or by what they call. Callees come first.
 fn drawing_functions(module: &Module) -> Vec<bool> {
     let mut drawing: Vec<bool> = Vec::with_capacity(module.functions.len());
     for function in module.functions.values() {
-        let any = function.nodes.values().iter().any(|node| draws(&drawing, &node.op));
+        let any = function.nodes.values().iter().any(|node| is_drawing(&drawing, &node.op));
         drawing.push(any);
     }
     drawing
 }
 
 /// A draw differs from lane to lane even though its seed does not.
-fn draws(drawing: &[bool], op: &Op) -> bool {
+fn is_drawing(drawing: &[bool], op: &Op) -> bool {
     match op.callee() {
         Some(callee) => drawing.get(callee.index()) == Some(&true),
         None => matches!(op, Op::Random(_)),

@@ -1,8 +1,22 @@
 //! Forward derivatives: one walk in program order, asking each operator's `jvp`.
 
-use crate::{NoDerivative, derived, reverse::parameter};
+use crate::{NoDerivative, dependence, derived, reverse::parameter};
 use graph::{Builder, FuncId, Function, Module, NodeId, Op, Param, Role, ops};
 use std::collections::BTreeMap;
+
+/// As [`jvp`], where an output that depends on a value only through what has no derivative is an error.
+pub fn pushforward(
+    module: &mut Module,
+    function: &mut Function,
+    outputs: &[NodeId],
+    given: &[(NodeId, NodeId)],
+) -> Result<Vec<NodeId>, Box<NoDerivative>> {
+    let values: Vec<NodeId> = given.iter().map(|(value, _)| *value).collect();
+    for output in outputs {
+        dependence::check(module, function, *output, &values)?;
+    }
+    jvp(module, function, outputs, given)
+}
 
 /// The tangents of `outputs` that follow from those given (pairs of value and tangent), as values of the same function,
 /// which is not in the module yet. What does not vary has the tangent zero.
@@ -113,7 +127,7 @@ fn node_result_is_float(function: &Function, id: NodeId) -> Vec<bool> {
 }
 
 /// The nodes that the outputs follow from, in program order.
-fn needed(function: &Function, outputs: &[NodeId]) -> Vec<NodeId> {
+pub(crate) fn needed(function: &Function, outputs: &[NodeId]) -> Vec<NodeId> {
     let mut needed = vec![false; function.nodes.len()];
     for id in outputs {
         needed[id.index()] = true;

@@ -11,7 +11,7 @@ mod forward;
 mod no_derivative;
 mod reverse;
 
-pub use batch::{NotBatchable, vmap_function};
-pub use forward::{jvp, jvp_function};
+pub use batch::{Draws, NotBatchable, vmap, vmap_function};
+pub use forward::{jvp, jvp_function, pushforward};
 pub use no_derivative::NoDerivative;
-pub use reverse::{grad, vjp, vjp_function};
+pub use reverse::{grad, pullback, vjp, vjp_function};

@@ -29,6 +29,19 @@ pub fn grad(
     vjp(module, function, &[(cost, seed)], wrt)
 }
 
+/// As [`vjp`], where a value that depends on one of `wrt` only through what has no derivative is an error.
+pub fn pullback(
+    module: &mut Module,
+    function: &mut Function,
+    seeds: &[(NodeId, NodeId)],
+    wrt: &[NodeId],
+) -> Result<Vec<NodeId>, Box<NoDerivative>> {
+    for (value, _) in seeds {
+        dependence::check(module, function, *value, wrt)?;
+    }
+    vjp(module, function, seeds, wrt)
+}
+
 /// The cotangents of `wrt` that follow from the cotangents of some values: pairs of value and cotangent.
 pub fn vjp(
     module: &mut Module,

@@ -289,6 +289,7 @@ impl<'p> Checker<'p> {
             Value::Error => Value::Error,
             Value::Fn(closure) => self.call_fn(&closure, args, span),
             Value::Native(name) => self.native(name, args, span),
+            Value::Mapped(mapped) => self.apply_mapped(&mapped, args, span),
             Value::Layer(layer) => {
                 let layer = match &*layer {
                     // Piped without parentheses: all of its configuration has defaults.
@@ -385,7 +386,7 @@ impl<'p> Checker<'p> {
         }
         let body = self.block(body);
         match body {
-            Value::Layer(_) | Value::Fn(_) | Value::Native(_) => {
+            Value::Layer(_) | Value::Fn(_) | Value::Native(_) | Value::Mapped(_) => {
                 Value::Layer(Rc::new(Layer::Repeat { count: n, name: name.text.as_str().into(), body }))
             }
             Value::Error => Value::Error,

@@ -77,7 +77,7 @@ pub struct Checker<'p> {
     /// Fields of the data that the entry point turned out to read.
     pub fields: Vec<(String, graph::NodeId)>,
     next_frame: u64,
-    n_nodes: usize,
+    pub n_nodes: usize,
     reported: BTreeSet<(&'static str, Option<Span>)>,
 }
 

@@ -67,6 +67,8 @@ pub struct Frame<'p> {
     pub random: Option<RandomParams>,
     pub draws: u32,
     pub mode: Mode,
+    /// How many `vmap` are being applied: there is no state inside.
+    pub mapped: usize,
     /// Names of inline instances by the place of the expression that makes them.
     pub inline_names: BTreeMap<Span, String>,
     /// Instances bound to a name and inline ones that were applied, for `block.0.w`.
@@ -97,6 +99,7 @@ impl<'p> Frame<'p> {
             random: None,
             draws: 0,
             mode,
+            mapped: 0,
             inline_names: BTreeMap::new(),
             instances: IndexMap::new(),
             origins: Vec::new(),

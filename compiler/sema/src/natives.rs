@@ -11,6 +11,7 @@ mod reduction;
 mod spatial;
 mod structure;
 mod training;
+mod transforms;
 
 use crate::{
     call::Arg,
@@ -97,6 +98,11 @@ const NAMES: &[&str] = &[
     "cumprod", // layers and gradients
     "chain",
     "grad",
+    "vjp",
+    "jvp",
+    "vmap",
+    "jacobian",
+    "hessian",
     "global_norm",
     "by_value", // for the library
     "_conv",
@@ -115,7 +121,7 @@ const NAMES: &[&str] = &[
 ];
 
 /// Known by name, so that what is missing is told as such; their meaning is not built yet.
-const LATER: &[&str] = &["scan", "loop", "jvp", "vjp", "vmap", "jacobian", "hessian", "custom_grad"];
+const LATER: &[&str] = &["scan", "loop", "custom_grad"];
 
 pub fn find(name: &str) -> Option<&'static str> {
     names().find(|known| *known == name)
@@ -232,6 +238,7 @@ impl<'p> Checker<'p> {
             "argsort" => self.argsort(args),
             "cumsum" | "cumprod" => self.cumulated(name, args),
             "chain" => Some(self.chain(args)),
+            "vjp" | "jvp" | "vmap" | "jacobian" | "hessian" => self.function_transform(name, args),
             "global_norm" | "by_value" => self.clip(name, args),
             "_plateau" => self.plateau_scale(args),
             "_conv" => self.convolution(args),
@@ -333,7 +340,9 @@ impl<'p> Checker<'p> {
         let mut stages = Vec::new();
         for arg in args.rest() {
             match arg.value {
-                Value::Layer(_) | Value::Fn(_) | Value::Native(_) => stages.push(arg.value),
+                Value::Layer(_) | Value::Fn(_) | Value::Native(_) | Value::Mapped(_) => {
+                    stages.push(arg.value)
+                }
                 other => {
                     let message =
                         format!("`chain` composes layers and functions, but this is {}", other.kind());

@@ -27,6 +27,8 @@ pub enum Value<'p> {
     Tuple(Rc<Vec<Value<'p>>>),
     Fn(Rc<Closure<'p>>),
     Native(&'static str),
+    /// A function over a further axis of its arguments.
+    Mapped(Rc<Mapped<'p>>),
     /// A layer without an instance yet: a definition with its configuration, a chain, a repetition.
     Layer(Rc<Layer<'p>>),
     /// A layer with a name in the frame where it was bound.
@@ -54,6 +56,14 @@ pub struct Closure<'p> {
     /// Bindings around a local function; tensors in it belong to the frame `frame`.
     pub env: Option<Env<'p>>,
     pub frame: u64,
+}
+
+/// What `vmap` makes of a function.
+#[derive(Clone, Debug)]
+pub struct Mapped<'p> {
+    pub function: Value<'p>,
+    /// Where the arguments have the axis; the results have it first.
+    pub axis: i64,
 }
 
 #[derive(Clone, Debug)]
@@ -143,7 +153,7 @@ impl<'p> Value<'p> {
             Value::DType(_) => "a dtype",
             Value::List(_) => "a list",
             Value::Tuple(_) => "a tuple",
-            Value::Fn(_) | Value::Native(_) => "a function",
+            Value::Fn(_) | Value::Native(_) | Value::Mapped(_) => "a function",
             Value::Layer(_) => "a layer",
             Value::Instance(_) => "an instance of a layer",
             Value::Optimizer(_) => "an optimizer",
@@ -165,6 +175,7 @@ impl<'p> Value<'p> {
                 Layer::Chain(stages) => stages.iter().any(Value::holds_tensor),
                 Layer::Repeat { body, .. } => body.holds_tensor(),
             },
+            Value::Mapped(mapped) => mapped.function.holds_tensor(),
             Value::Instance(_) => true,
             _ => false,
         }
@@ -190,6 +201,11 @@ impl<'p> Value<'p> {
                         body.fingerprint(out);
                     }
                 }
+                write!(out, ");")
+            }
+            Value::Mapped(mapped) => {
+                let _ = write!(out, "vmap {}(", mapped.axis);
+                mapped.function.fingerprint(out);
                 write!(out, ");")
             }
             Value::List(items) | Value::Tuple(items) => {

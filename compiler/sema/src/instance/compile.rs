@@ -243,6 +243,11 @@ impl<'p> Checker<'p> {
             let Some(id) = self.weight_node(&name, weight, Role::Weight) else { return Value::Error };
             self.frame().weights.insert(name, (id, weight.clone()));
         }
+        if self.frame_ref().mapped > 0
+            && let Some((name, .., place)) = compiled.states.first()
+        {
+            return self.state_in_vmap(&full(name), span, *place);
+        }
         for (name, ty, init, _, place) in &compiled.states {
             let name = full(name);
             if self.frame_ref().states.contains_key(&name) {
