@@ -265,10 +265,12 @@ def agrees_with_torchvision(network: Network, model: str) -> None:
     print(f"{network.name} is torchvision's {model}, {parameters(theirs)} parameters")
 
 
-def filled(module: nn.Module, seed: str) -> nn.Module:
+def filled(module: nn.Module, seed: str, lift: float = 0.0) -> nn.Module:
     """In f64, with values that f32 holds: matrices spread by their fans, the rest near what `init` gives.
 
-    Running moments differ from those of any batch, so that mixing them up shows.
+    Running moments differ from those of any batch, so that mixing them up shows. `lift` is added to biases of
+    norms: among the millions of activations of a large network some always lie so near the corner of a `relu`
+    that rounding decides their side, unless most are lifted off it. Small networks keep their corners.
     """
     draws = Draws(seed)
     module = module.double()
@@ -284,6 +286,8 @@ def filled(module: nn.Module, seed: str) -> nn.Module:
                     x.copy_(draws.uniform(0.5, 1.5, *x.shape))
                 else:
                     x.copy_(draws.uniform(-0.1, 0.1, *x.shape))
+                    if norm and slot == "bias":
+                        x.copy_(held(x + lift))
     return module
 
 

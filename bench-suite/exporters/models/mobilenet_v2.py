@@ -77,13 +77,21 @@ def names(table: list[list[int]]) -> dict[str, str]:
 
 
 def network(
-    table: list[list[int]], first: int, last: int, classes: int, side: int, rows: int, steps: int, rate: float
+    table: list[list[int]],
+    first: int,
+    last: int,
+    classes: int,
+    side: int,
+    rows: int,
+    steps: int,
+    rate: float,
+    lift: float = 0.0,
 ) -> Network:
     settings = {"table": table, "first": first, "last": last, "classes": classes, "side": side, "drop": 0.0}
     return Network(
         name="mobilenet_v2",
         file="mobilenet_v2.model",
-        module=filled(MobileNetV2(table, first, last, classes, 0.0), "mobilenet_v2"),
+        module=filled(MobileNetV2(table, first, last, classes, 0.0), "mobilenet_v2", lift),
         layers=names(table),
         inputs=("image",),
         outputs=("logits",),
@@ -119,6 +127,6 @@ def small() -> list[Network]:
 
 
 def full() -> list[Network]:
-    whole = network(TABLE, 32, 1280, 1000, 224, 2, 10, 0.0001)
+    whole = network(TABLE, 32, 1280, 1000, 224, 2, 10, 0.0001, lift=3.0)
     agrees_with_torchvision(whole, "mobilenet_v2")
     return [whole]

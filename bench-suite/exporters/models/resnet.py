@@ -79,9 +79,17 @@ def pair(layers: dict[str, str], conv: str, norm: str, ours: str) -> None:
 
 
 def resnet50(
-    name: str, width: int, depth: list[int], side: int, classes: int, rows: int, steps: int, rate: float
+    name: str,
+    width: int,
+    depth: list[int],
+    side: int,
+    classes: int,
+    rows: int,
+    steps: int,
+    rate: float,
+    lift: float = 0.0,
 ) -> Network:
-    module = filled(ResNet(Bottleneck, depth, width, classes, large=True), name)
+    module = filled(ResNet(Bottleneck, depth, width, classes, large=True), name, lift)
     layers = {"fc": "dense"}
     pair(layers, "conv1", "bn1", "conv_bn")
     for i, blocks in enumerate(depth):
@@ -114,8 +122,17 @@ def resnet50(
     )
 
 
-def resnet18(name: str, width: int, side: int, classes: int, rows: int, steps: int, rate: float) -> Network:
-    module = filled(ResNet(Basic, [2, 2, 2, 2], width, classes, large=side > 64), name)
+def resnet18(
+    name: str,
+    width: int,
+    side: int,
+    classes: int,
+    rows: int,
+    steps: int,
+    rate: float,
+    lift: float = 0.0,
+) -> Network:
+    module = filled(ResNet(Basic, [2, 2, 2, 2], width, classes, large=side > 64), name, lift)
     layers = {"fc": "dense"}
     pair(layers, "conv1", "bn1", f"stem.{numbered('conv_bn', int(side > 64))}")
     for i in range(4):
@@ -170,9 +187,9 @@ def small() -> list[Network]:
 
 def full() -> list[Network]:
     networks = [
-        resnet50("resnet50", 64, [3, 4, 6, 3], 224, 1000, 2, 10, 0.00001),
-        resnet18("resnet18", 64, 32, 10, 8, 10, 0.001),
-        resnet18("resnet18_224", 64, 224, 1000, 2, 10, 0.00001),
+        resnet50("resnet50", 64, [3, 4, 6, 3], 224, 1000, 2, 10, 0.00001, lift=2.0),
+        resnet18("resnet18", 64, 32, 10, 8, 10, 0.001, lift=2.0),
+        resnet18("resnet18_224", 64, 224, 1000, 2, 10, 0.00001, lift=2.0),
     ]
     agrees_with_torchvision(networks[0], "resnet50")
     agrees_with_torchvision(networks[2], "resnet18")

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn, optim
 
 from ..case import Tensors
-from .core import Draws, Network, filled, held
+from .core import Draws, Network, filled
 
 
 class DoubleConv(nn.Sequential):
@@ -79,22 +79,13 @@ def loss(found: Tensors, given: Tensors) -> Tensor:
     return F.binary_cross_entropy_with_logits(mask, target) + dice.mean()
 
 
-def unet(width: int) -> nn.Module:
+def network(width: int, side: int, rows: int, steps: int, lift: float) -> Network:
     """With biases that keep single channels from being zero everywhere."""
-    module = filled(UNet(width), "unet")
-    with torch.no_grad():
-        for part in module.modules():
-            if isinstance(part, nn.BatchNorm2d):
-                part.bias.copy_(held(part.bias + 0.5))
-    return module
-
-
-def network(width: int, side: int, rows: int, steps: int) -> Network:
     settings = {"width": width, "height": side, "wide": side}
     return Network(
         name="unet",
         file="unet.model",
-        module=unet(width),
+        module=filled(UNet(width), "unet", lift),
         layers=names(),
         inputs=("image",),
         outputs=("mask",),
@@ -109,8 +100,8 @@ def network(width: int, side: int, rows: int, steps: int) -> Network:
 
 
 def small() -> list[Network]:
-    return [network(1, 32, 3, 50)]
+    return [network(1, 32, 3, 50, lift=0.5)]
 
 
 def full() -> list[Network]:
-    return [network(64, 128, 1, 10)]
+    return [network(64, 128, 1, 10, lift=2.0)]

@@ -173,10 +173,7 @@ impl Reference {
 
     /// Outputs, or the loss and the gradients; how far the worst is off, by the size of what it belongs to.
     fn compare(&self, function: &Function, found: &[Tensor], precision: DType) -> Result<f64, Failed> {
-        let (tolerance, of_gradients) = match precision {
-            DType::F64 => (1e-9, 1e-9),
-            _ => (1e-4, f64::max(1e-4, 2.0 * self.spread("gradients")?)),
-        };
+        let tolerance = if precision == DType::F64 { 1e-9 } else { 1e-4 };
         let largest_gradient = self.gradients.values().map(|x| size(&array(x))).fold(0.0, f64::max);
         let (mut worst, mut n_gradients) = (0.0f64, 0);
         for ((name, role, _), found) in function.results.iter().zip(found) {
@@ -193,10 +190,7 @@ impl Reference {
                 }
                 _ => continue,
             };
-            let (tolerance, scale) = match role {
-                Role::Gradient => (of_gradients, largest_gradient),
-                _ => (tolerance, size(&wanted)),
-            };
+            let scale = if *role == Role::Gradient { largest_gradient } else { size(&wanted) };
             near(&format!("`{name}`"), &found, &wanted, tolerance * scale)?;
             let off = found.values.iter().zip(&wanted.values).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
             worst = worst.max(off / scale);
