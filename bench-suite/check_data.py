@@ -1,10 +1,10 @@
 """Data larger than memory: how much a training takes of it, and how fast rows come from the file.
 
-Memory: a csv of `--gigabytes` is written, and a model with `standardize` trained on it for `--steps` updates and an evaluation
-of part of it; the highest memory use of the process is told. Speed: the same table of `--rows` rows is trained from memory
-and from its file, one after the other several times; the log's times between the first and the last update are
-compared, and the weights have to be the same bits. On a busy machine the reading thread has to wait for a processor; the
-seconds of processors tell what its work costs.
+Memory: a csv of `--gigabytes` is written, and a model with `standardize` trained on it for `--steps` updates
+and an evaluation of part of it; the highest memory use of the process is told. Speed: the same table of
+`--rows` rows is trained from memory and from its file, one after the other several times; the log's times
+between the first and the last update are compared, and the weights have to be the same bits. On a busy machine
+the reading thread has to wait for a processor; the seconds of processors tell what its work costs.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def write_rows(path: Path, *, rows: int | None = None, size: int = 0) -> int:
 
 
 def train(dlc: Dlc, model: Path, out: Path, *options: str) -> tuple[float, float, float]:
-    """Trains; tells the highest memory use in MB, the seconds that the program took, and those of processors."""
+    """The highest memory use in MB, the seconds that the program took, and those of processors."""
     shutil.rmtree(out, ignore_errors=True)
     command = [str(dlc.binary), "train", str(model), "--out", str(out), "--quiet", *options]
     started = time.monotonic()
@@ -85,7 +85,9 @@ def steps_per_second(out: Path) -> float:
 
 def weights_hash(out: Path) -> str:
     tensors = load_file(out / "checkpoints" / "last.safetensors")
-    return hashlib.sha256(b"".join(name.encode() + tensors[name].tobytes() for name in sorted(tensors))).hexdigest()
+    return hashlib.sha256(
+        b"".join(name.encode() + tensors[name].tobytes() for name in sorted(tensors))
+    ).hexdigest()
 
 
 def memory(dlc: Dlc, folder: Path, gigabytes: float, steps: int) -> None:
@@ -134,16 +136,19 @@ def speed(dlc: Dlc, folder: Path, rows: int, width: int, steps: int, repeats: in
             found[name].append(steps_per_second(folder / name))
             hashes.add(weights_hash(folder / name))
     held, streamed = statistics.median(found["memory"]), statistics.median(found["file"])
+    same = "equal" if len(hashes) == 1 else "DIFFER"
     print(
-        f"{threads} thread(s), batches of 32: {held:.0f} updates/s from memory, {streamed:.0f} from the file, "
-        f"ratio {streamed / held:.3f}; seconds of processors, reading the table included: "
-        f"{min(processor['memory']):.2f} and {min(processor['file']):.2f}; weights {'equal' if len(hashes) == 1 else 'DIFFER'}",
+        f"{threads} thread(s), batches of 32: {held:.0f} updates/s from memory, "
+        f"{streamed:.0f} from the file, ratio {streamed / held:.3f}; seconds of processors, reading the table included: "
+        f"{min(processor['memory']):.2f} and {min(processor['file']):.2f}; weights {same}",
         flush=True,
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--dlc")
     parser.add_argument("--folder", type=Path, help="where the csv is written; else a temporary folder")
     parser.add_argument("--gigabytes", type=float, default=5.0)

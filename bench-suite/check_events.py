@@ -1,6 +1,6 @@
 """Reads the events of a training run with TensorBoard's own reader and holds them against `metrics.jsonl`.
 
-The run is killed and resumed on the way: what the killed session wrote of steps that were done again must not count.
+The run is killed and resumed on the way: what it wrote before of steps that were done again must not count.
 """
 
 from __future__ import annotations
@@ -104,7 +104,9 @@ def main() -> int:
             if np.float32(value) != np.float32(found[tag][step]):
                 print(f"{tag} at {step}: {value} in the log, {found[tag][step]} by TensorBoard")
                 return 1
-    print(f"{count} values of {len(expected)} series agree; killed after {lines} lines; {twice} steps stand twice")
+    print(
+        f"{count} values of {len(expected)} series agree; killed after {lines} lines; {twice} steps stand twice"
+    )
     return 1 if twice else 0
 
 
