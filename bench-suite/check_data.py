@@ -3,8 +3,8 @@
 Memory: a csv of `--gigabytes` is written, and a model with `standardize` trained on it for `--steps` updates
 and an evaluation of part of it; the highest memory use of the process is told. Speed: the same table of
 `--rows` rows is trained from memory and from its file, one after the other several times; the log's times
-between the first and the last update are compared, and the weights have to be the same bits. On a busy machine
-the reading thread has to wait for a processor; the seconds of processors tell what its work costs.
+between the first and the last update are compared, and the weights have to be the same bits. On a busy
+machine the reading thread has to wait for a processor; the seconds of processors tell what its work costs.
 """
 
 from __future__ import annotations
@@ -139,7 +139,8 @@ def speed(dlc: Dlc, folder: Path, rows: int, width: int, steps: int, repeats: in
     same = "equal" if len(hashes) == 1 else "DIFFER"
     print(
         f"{threads} thread(s), batches of 32: {held:.0f} updates/s from memory, "
-        f"{streamed:.0f} from the file, ratio {streamed / held:.3f}; seconds of processors, reading the table included: "
+        f"{streamed:.0f} from the file, ratio {streamed / held:.3f}; "
+        "seconds of processors, reading the table included: "
         f"{min(processor['memory']):.2f} and {min(processor['file']):.2f}; weights {same}",
         flush=True,
     )

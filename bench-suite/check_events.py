@@ -105,7 +105,8 @@ def main() -> int:
                 print(f"{tag} at {step}: {value} in the log, {found[tag][step]} by TensorBoard")
                 return 1
     print(
-        f"{count} values of {len(expected)} series agree; killed after {lines} lines; {twice} steps stand twice"
+        f"{count} values of {len(expected)} series agree; killed after {lines} lines; "
+        f"{twice} steps stand twice"
     )
     return 1 if twice else 0
 

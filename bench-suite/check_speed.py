@@ -1,4 +1,4 @@
-"""How long `dlc check` takes for a file of a thousand lines: forty small models, or a very deep one in training.
+"""How long `dlc check` takes for a file of a thousand lines: forty small models, or a deep one in training.
 
 Writes the file to a temporary folder, runs the program several times and prints the median and all times.
 """
