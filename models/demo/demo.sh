@@ -94,7 +94,7 @@ if [ -n "${CARD:-}" ]; then
     ' "$CARD" > "$CARD.tmp" && mv "$CARD.tmp" "$CARD"
     # The first curve of the page, as a picture of its own: it brings the colours that the page would give it.
     awk '
-        /<svg / { inside = 1; sub(/<svg /, "<svg width=\"720\" height=\"300\" ") }
+        /<svg / { inside = 1; sub(/<svg /, "<svg width=\"720\" height=\"390\" ") }
         inside { print }
         /<svg / { print "<style>svg { color: #1c2024; background: #ffffff; } @media (prefers-color-scheme: dark) { svg { color: #e6e8eb; background: #15181c; } }</style>" }
         /<\/svg>/ { if (inside) exit }
