@@ -2,6 +2,8 @@
 #![allow(unsafe_code, reason = "the fixture plays the part of compiled code")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "fixture/bench.rs"]
+mod bench;
 #[path = "fixture/convention.rs"]
 mod convention;
 #[path = "fixture/failing.rs"]
@@ -9,8 +11,9 @@ mod failing;
 #[path = "fixture/parts.rs"]
 mod parts;
 
+use bench::{Bench, options};
 use data::Dataset;
-use exec::{Dims, Pool, Program};
+use exec::Dims;
 use failing::{EIO, ENOSPC, Failing, files};
 use indexmap::IndexMap;
 use parts::NOISE;
@@ -21,69 +24,55 @@ use tensor::{
     philox::Stream,
 };
 use train::{
-    Checkpoint, CheckpointPolicy, Context, Every, Host, Length, Line, Outcome, Plateau, Progress, RunOptions,
-    Spec, parse_lines, train_on,
+    Checkpoint, CheckpointPolicy, Every, Host, Length, Line, Outcome, Plateau, Progress, Spec, parse_lines,
+    train_on,
 };
 
 const ROWS: usize = 60;
 
-struct Bench {
-    program: Program,
-    pool: Pool,
-    dataset: Dataset,
-    spec: Spec,
+/// 45 training rows, four updates an epoch; a checkpoint after every second update and after what is best so far.
+fn bench() -> Bench {
+    let stream = Stream::new(5, "faults", 0);
+    let x: Vec<f32> = (0..ROWS as u64).map(|row| stream.normal_f64(row) as f32).collect();
+    let target: Vec<f32> = x.iter().map(|x| 2.0 * x + 0.5).collect();
+    let fields = [("x", x), ("target", target)];
+    let fields = fields.map(|(name, values)| (name.to_string(), Tensor::from_vec([ROWS], values).unwrap()));
+    let spec = Spec {
+        model: "Parts".into(),
+        batch: 4,
+        accumulate: 3,
+        length: Length::Epochs(2),
+        seed: 3,
+        split: vec![0.75, 0.25],
+        metrics: Vec::new(),
+        early_stop: None,
+        plateau: Some(Plateau { on: "val.loss".into(), factor: 0.5, patience: 1 }),
+        checkpoint: CheckpointPolicy { every: Every::Steps(2), keep: 2, best: "val.loss".into() },
+        eval_every: Every::Steps(2),
+        log_every: 1,
+        fits: Vec::new(),
+        dims: Dims::new(),
+        config: "{\"batch\": 4}\n".into(),
+        source_hash: "0".into(),
+        version: "0.1.0".into(),
+    };
+    NOISE.set(1.0);
+    let dataset = Dataset::new("parts", IndexMap::from(fields)).unwrap();
+    Bench::of(parts::program(), dataset, spec)
 }
 
-impl Bench {
-    /// 45 training rows, four updates an epoch; a checkpoint after every second update and after what is best so far.
-    fn new() -> Bench {
-        let stream = Stream::new(5, "faults", 0);
-        let x: Vec<f32> = (0..ROWS as u64).map(|row| stream.normal_f64(row) as f32).collect();
-        let target: Vec<f32> = x.iter().map(|x| 2.0 * x + 0.5).collect();
-        let fields = [("x", x), ("target", target)];
-        let fields =
-            fields.map(|(name, values)| (name.to_string(), Tensor::from_vec([ROWS], values).unwrap()));
-        let spec = Spec {
-            model: "Parts".into(),
-            batch: 4,
-            accumulate: 3,
-            length: Length::Epochs(2),
-            seed: 3,
-            split: vec![0.75, 0.25],
-            metrics: Vec::new(),
-            early_stop: None,
-            plateau: Some(Plateau { on: "val.loss".into(), factor: 0.5, patience: 1 }),
-            checkpoint: CheckpointPolicy { every: Every::Steps(2), keep: 2, best: "val.loss".into() },
-            eval_every: Every::Steps(2),
-            log_every: 1,
-            fits: Vec::new(),
-            dims: Dims::new(),
-            config: "{\"batch\": 4}\n".into(),
-            source_hash: "0".into(),
-            version: "0.1.0".into(),
-        };
-        NOISE.set(1.0);
-        let dataset = Dataset::new("parts", IndexMap::from(fields)).unwrap();
-        Bench { program: parts::program(), pool: Pool::new(1).unwrap(), dataset, spec }
-    }
-
-    fn train(
-        &self,
-        directory: &Path,
-        resume: bool,
-        disk: &dyn Disk,
-        stop: &dyn Fn(u64) -> bool,
-    ) -> Result<Outcome, base::Diagnostic> {
-        let options = RunOptions { directory: directory.into(), resume, start: None, progress: false };
-        let context =
-            Context { program: &self.program, pool: &self.pool, dataset: &self.dataset, spec: &self.spec };
-        train_on(&context, &options, &Host { disk, stop })
-    }
+fn train_with(
+    bench: &Bench,
+    directory: &Path,
+    resume: bool,
+    disk: &dyn Disk,
+    stop: &dyn Fn(u64) -> bool,
+) -> Result<Outcome, base::Diagnostic> {
+    train_on(&bench.context(), &options(directory, resume), &Host { disk, stop })
 }
 
 fn log(directory: &Path) -> Vec<Line> {
-    let lines = parse_lines(&std::fs::read_to_string(directory.join("metrics.jsonl")).unwrap());
-    lines.into_iter().map(|line| Line { seconds: 0.0, ..line }).collect()
+    bench::log(directory).into_iter().map(|line| Line { seconds: 0.0, ..line }).collect()
 }
 
 fn timeless(progress: &Progress) -> Progress {
@@ -113,11 +102,11 @@ fn check_whole(directory: &Path) {
 
 #[test]
 fn a_disk_that_fails_at_any_call_of_a_run_loses_nothing() {
-    let bench = Bench::new();
+    let bench = bench();
     let folder = tempfile::tempdir().unwrap();
     let healthy = Failing::new(0..0, 0);
     let whole = folder.path().join("whole");
-    let expected = bench.train(&whole, false, &healthy, &|_| false).unwrap();
+    let expected = train_with(&bench, &whole, false, &healthy, &|_| false).unwrap();
     assert_eq!(expected.progress.step, 8);
     let calls = healthy.calls();
     assert!(calls > 100, "{calls}");
@@ -126,7 +115,7 @@ fn a_disk_that_fails_at_any_call_of_a_run_loses_nothing() {
         for call in 0..calls {
             let directory = folder.path().join(format!("{errno}-{call}"));
             let disk = Failing::new(call..if stays { usize::MAX } else { call + 1 }, errno);
-            let outcome = bench.train(&directory, false, &disk, &|_| false);
+            let outcome = train_with(&bench, &directory, false, &disk, &|_| false);
             check_whole(&directory);
             match outcome {
                 Err(fault) => assert!(["E0612", "E0708"].contains(&fault.code), "call {call}: {fault:?}"),
@@ -137,7 +126,7 @@ fn a_disk_that_fails_at_any_call_of_a_run_loses_nothing() {
                 }
             }
             let resume = directory.join("checkpoints").exists();
-            let resumed = bench.train(&directory, resume, &Failing::new(0..0, 0), &|_| false).unwrap();
+            let resumed = train_with(&bench, &directory, resume, &Failing::new(0..0, 0), &|_| false).unwrap();
             assert_eq!(resumed.parameters, expected.parameters, "call {call}");
             assert_eq!(timeless(&resumed.progress), timeless(&expected.progress), "call {call}");
             assert_eq!(resumed.warnings, [], "call {call}");
@@ -156,21 +145,21 @@ fn a_disk_that_fails_at_any_call_of_a_run_loses_nothing() {
 
 #[test]
 fn a_run_that_is_asked_to_end_goes_on_later() {
-    let bench = Bench::new();
+    let bench = bench();
     let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole");
-    let expected = bench.train(&whole, false, &Os, &|_| false).unwrap();
+    let expected = train_with(&bench, &whole, false, &Os, &|_| false).unwrap();
     assert!(!expected.interrupted);
     let directory = folder.path().join("cut");
     for stop in [1, 4, 7] {
-        let outcome = bench.train(&directory, stop > 1, &Os, &|step| step == stop).unwrap();
+        let outcome = train_with(&bench, &directory, stop > 1, &Os, &|step| step == stop).unwrap();
         assert!(outcome.interrupted);
         assert_eq!(outcome.progress.step, stop);
         assert!(directory.join("report.html").is_file());
         let last = Checkpoint::read(&directory.join("checkpoints/last.safetensors")).unwrap();
         assert_eq!(last.description.progress.step, stop);
     }
-    let resumed = bench.train(&directory, true, &Os, &|_| false).unwrap();
+    let resumed = train_with(&bench, &directory, true, &Os, &|_| false).unwrap();
     assert_eq!(resumed.parameters, expected.parameters);
     assert_eq!(log(&directory), log(&whole));
 }

@@ -2,21 +2,24 @@
 #![allow(unsafe_code, reason = "the fixture plays the part of compiled code")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "fixture/bench.rs"]
+mod bench;
 #[path = "fixture/convention.rs"]
 mod convention;
 #[path = "fixture/line.rs"]
 mod line;
 
+use bench::{Bench, log};
 use convention::FAIL_AT;
 use data::Dataset;
-use exec::{Dims, Pool, Program};
+use exec::Dims;
 use indexmap::IndexMap;
 use line::LEARNING_RATE;
 use std::path::Path;
 use tensor::{Tensor, philox::Stream};
 use train::{
-    Checkpoint, CheckpointPolicy, Context, Direction, EarlyStop, Every, Fit, Length, Line, Metric, Outcome,
-    Parameters, RunOptions, Spec, SplitName, evaluate, parse_lines, predict, roc_auc, train,
+    Checkpoint, CheckpointPolicy, Direction, EarlyStop, Every, Fit, Length, Line, Metric, Parameters,
+    RunOptions, Spec, SplitName, evaluate, predict, roc_auc, train,
 };
 
 const ROWS: usize = 200;
@@ -60,35 +63,13 @@ fn spec() -> Spec {
     }
 }
 
-struct Bench {
-    program: Program,
-    pool: Pool,
-    dataset: Dataset,
-    spec: Spec,
-}
-
-impl Bench {
-    fn new(spec: Spec) -> Bench {
-        Bench { program: line::program(), pool: Pool::new(1).unwrap(), dataset: dataset(), spec }
-    }
-
-    fn context(&self) -> Context<'_> {
-        Context { program: &self.program, pool: &self.pool, dataset: &self.dataset, spec: &self.spec }
-    }
-
-    fn train(&self, directory: &Path, resume: bool) -> Result<Outcome, base::Diagnostic> {
-        let options = RunOptions { directory: directory.into(), resume, start: None, progress: false };
-        train(&self.context(), &options)
-    }
-}
-
-fn log(directory: &Path) -> Vec<Line> {
-    parse_lines(&std::fs::read_to_string(directory.join("metrics.jsonl")).unwrap())
+fn bench_of(spec: Spec) -> Bench {
+    Bench::of(line::program(), dataset(), spec)
 }
 
 #[test]
 fn a_line_is_learnt() {
-    let bench = Bench::new(spec());
+    let bench = bench_of(spec());
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("runs/line");
     let outcome = bench.train(&directory, false).unwrap();
@@ -138,7 +119,7 @@ fn an_interrupted_run_resumes_bit_for_bit() {
         log_every: 4,
         ..spec()
     };
-    let bench = Bench::new(spec);
+    let bench = bench_of(spec);
     let folder = tempfile::tempdir().unwrap();
     let (whole, cut) = (folder.path().join("whole"), folder.path().join("cut"));
     let expected = bench.train(&whole, false).unwrap();
@@ -177,7 +158,7 @@ fn an_interrupted_run_resumes_bit_for_bit() {
 #[test]
 fn child() {
     if let Some(directory) = std::env::var_os("TRAIN_IN") {
-        Bench::new(killed_spec()).train(Path::new(&directory), true).unwrap();
+        bench_of(killed_spec()).train(Path::new(&directory), true).unwrap();
     }
 }
 
@@ -191,7 +172,7 @@ fn killed_spec() -> Spec {
 
 #[test]
 fn a_killed_process_loses_nothing() {
-    let bench = Bench::new(killed_spec());
+    let bench = bench_of(killed_spec());
     let folder = tempfile::tempdir().unwrap();
     let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
     let expected = bench.train(&whole, false).unwrap();
@@ -232,7 +213,7 @@ fn a_killed_process_loses_nothing() {
 
 #[test]
 fn resuming_needs_the_same_run() {
-    let mut bench = Bench::new(spec());
+    let mut bench = bench_of(spec());
     let folder = tempfile::tempdir().unwrap();
     FAIL_AT.set(12);
     bench.train(folder.path().join("a").as_path(), false).unwrap_err();
@@ -273,7 +254,7 @@ fn training_stops_early_and_keeps_the_best() {
         length: Length::Steps(1000),
         ..spec()
     };
-    let bench = Bench::new(spec);
+    let bench = bench_of(spec);
     let folder = tempfile::tempdir().unwrap();
     // Nothing changes, so the first evaluation stays the best: equal is no improvement.
     LEARNING_RATE.set(0.0);
@@ -292,7 +273,7 @@ fn training_stops_early_and_keeps_the_best() {
 #[test]
 fn steps_and_evaluations_can_be_counted_in_steps() {
     let spec = Spec { length: Length::Steps(12), eval_every: Every::Steps(4), log_every: 5, ..spec() };
-    let bench = Bench::new(spec);
+    let bench = bench_of(spec);
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("run");
     bench.train(&directory, false).unwrap();
@@ -309,7 +290,7 @@ fn steps_and_evaluations_can_be_counted_in_steps() {
 
 #[test]
 fn measuring_does_not_depend_on_the_batch() {
-    let mut bench = Bench::new(spec());
+    let mut bench = bench_of(spec());
     let folder = tempfile::tempdir().unwrap();
     LEARNING_RATE.set(0.0002);
     let outcome = bench.train(&folder.path().join("run"), false).unwrap();
@@ -343,7 +324,7 @@ fn measuring_does_not_depend_on_the_batch() {
 
 #[test]
 fn a_loss_that_explodes_ends_the_run_with_a_report() {
-    let bench = Bench::new(spec());
+    let bench = bench_of(spec());
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("run");
     LEARNING_RATE.set(1e12);
@@ -355,7 +336,7 @@ fn a_loss_that_explodes_ends_the_run_with_a_report() {
 
 #[test]
 fn a_run_can_begin_with_given_weights() {
-    let bench = Bench::new(spec());
+    let bench = bench_of(spec());
     let folder = tempfile::tempdir().unwrap();
     LEARNING_RATE.set(0.0);
     let start = |name: &str, values: Vec<f32>| {
@@ -383,7 +364,7 @@ fn what_cannot_be_trained_is_refused_before_anything_is_written() {
         assert!(!directory.exists(), "{fault:?}");
         fault
     };
-    let mut bench = Bench::new(spec());
+    let mut bench = bench_of(spec());
     bench.dataset.fields.insert("extra".into(), Tensor::zeros(tensor::DType::F32, [ROWS]).unwrap());
     let outcome = bench.train(&folder.path().join("extra"), false).unwrap();
     assert!(outcome.warnings[0].message.ends_with("`extra`"), "{:?}", outcome.warnings);
@@ -394,12 +375,12 @@ fn what_cannot_be_trained_is_refused_before_anything_is_written() {
     assert_eq!((fault.code, fault.help.as_deref()), ("E0811", Some("did you mean `targte`?")));
 
     let watching = |on: &str| Spec { early_stop: Some(EarlyStop { on: on.into(), patience: 1 }), ..spec() };
-    let fault = refused(Bench::new(watching("val.uac")));
+    let fault = refused(bench_of(watching("val.uac")));
     assert_eq!((fault.code, fault.help.as_deref()), ("E0813", Some("did you mean `val.auc`?")));
-    assert_eq!(refused(Bench::new(watching("train.loss"))).code, "E0813");
-    assert_eq!(refused(Bench::new(Spec { split: vec![1.0, 0.0], ..watching("val.loss") })).code, "E0633");
-    assert_eq!(refused(Bench::new(Spec { batch: 0, ..spec() })).code, "E0813");
-    assert_eq!(refused(Bench::new(Spec { length: Length::Epochs(0), ..spec() })).code, "E0813");
+    assert_eq!(refused(bench_of(watching("train.loss"))).code, "E0813");
+    assert_eq!(refused(bench_of(Spec { split: vec![1.0, 0.0], ..watching("val.loss") })).code, "E0633");
+    assert_eq!(refused(bench_of(Spec { batch: 0, ..spec() })).code, "E0813");
+    assert_eq!(refused(bench_of(Spec { length: Length::Epochs(0), ..spec() })).code, "E0813");
     let many = Length::Epochs(u64::MAX);
-    assert_eq!(refused(Bench::new(Spec { length: many, ..spec() })).code, "E0813");
+    assert_eq!(refused(bench_of(Spec { length: many, ..spec() })).code, "E0813");
 }

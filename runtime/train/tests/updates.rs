@@ -2,22 +2,25 @@
 #![allow(unsafe_code, reason = "the fixture plays the part of compiled code")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "fixture/bench.rs"]
+mod bench;
 #[path = "fixture/convention.rs"]
 mod convention;
 #[path = "fixture/parts.rs"]
 mod parts;
 
 use abi::Role;
+use bench::Bench;
 use convention::FAIL_AT;
 use data::Dataset;
-use exec::{Dims, Pool, Program};
+use exec::Dims;
 use indexmap::IndexMap;
 use parts::NOISE;
 use std::path::Path;
 use tensor::{Tensor, philox::Stream};
 use train::{
-    Checkpoint, CheckpointPolicy, Context, Every, Length, Line, Outcome, Parameters, Plateau, RunOptions,
-    Spec, SplitName, evaluate, parse_lines, train,
+    Checkpoint, CheckpointPolicy, Every, Length, Line, Parameters, Plateau, RunOptions, Spec, SplitName,
+    evaluate, train,
 };
 
 const ROWS: usize = 60;
@@ -54,31 +57,16 @@ fn spec() -> Spec {
     }
 }
 
-struct Bench {
-    program: Program,
-    pool: Pool,
-    dataset: Dataset,
-    spec: Spec,
-}
-
-impl Bench {
-    fn new(spec: Spec) -> Bench {
-        Bench { program: parts::program(), pool: Pool::new(1).unwrap(), dataset: dataset(), spec }
-    }
-
-    fn context(&self) -> Context<'_> {
-        Context { program: &self.program, pool: &self.pool, dataset: &self.dataset, spec: &self.spec }
-    }
-
-    fn train(&self, directory: &Path, resume: bool) -> Result<Outcome, base::Diagnostic> {
-        let options = RunOptions { directory: directory.into(), resume, start: None, progress: false };
-        train(&self.context(), &options)
-    }
+fn bench_of(spec: Spec) -> Bench {
+    Bench::of(parts::program(), dataset(), spec)
 }
 
 fn log(directory: &Path, split: &str) -> Vec<Line> {
-    let lines = parse_lines(&std::fs::read_to_string(directory.join("metrics.jsonl")).unwrap());
-    lines.into_iter().filter(|line| line.split == split).map(|line| Line { seconds: 0.0, ..line }).collect()
+    bench::log(directory)
+        .into_iter()
+        .filter(|line| line.split == split)
+        .map(|line| Line { seconds: 0.0, ..line })
+        .collect()
 }
 
 fn number(parameters: &Parameters, role: Role, name: &str) -> f64 {
@@ -88,8 +76,8 @@ fn number(parameters: &Parameters, role: Role, name: &str) -> f64 {
 #[test]
 fn an_update_of_several_batches_is_that_of_one_large_batch() {
     let folder = tempfile::tempdir().unwrap();
-    let parts = Bench::new(spec()).train(&folder.path().join("parts"), false).unwrap();
-    let large = Bench::new(Spec { batch: 12, accumulate: 1, ..spec() });
+    let parts = bench_of(spec()).train(&folder.path().join("parts"), false).unwrap();
+    let large = bench_of(Spec { batch: 12, accumulate: 1, ..spec() });
     let large = large.train(&folder.path().join("large"), false).unwrap();
     // 45 rows, 12 to an update.
     assert_eq!((parts.progress.step, parts.progress.epoch), (24, 6));
@@ -112,7 +100,7 @@ fn an_update_of_several_batches_is_that_of_one_large_batch() {
 #[test]
 fn frozen_weights_stay_and_averages_measure() {
     let folder = tempfile::tempdir().unwrap();
-    let bench = Bench::new(spec());
+    let bench = bench_of(spec());
     let directory = folder.path().join("run");
     let outcome = bench.train(&directory, false).unwrap();
     let parameters = &outcome.parameters;
@@ -141,7 +129,7 @@ fn frozen_weights_stay_and_averages_measure() {
 #[test]
 fn averages_begin_at_given_weights() {
     let folder = tempfile::tempdir().unwrap();
-    let bench = Bench::new(Spec { length: Length::Steps(1), ..spec() });
+    let bench = bench_of(Spec { length: Length::Steps(1), ..spec() });
     let weights = tensor::safetensors::Weights {
         tensors: [("w".to_string(), Tensor::from_vec([], [100f32]).unwrap())].into(),
         ..Default::default()
@@ -157,7 +145,7 @@ fn averages_begin_at_given_weights() {
 #[test]
 fn a_plateau_lowers_the_rate() {
     let folder = tempfile::tempdir().unwrap();
-    let (run, directory) = (Bench::new(spec()), folder.path().join("run"));
+    let (run, directory) = (bench_of(spec()), folder.path().join("run"));
     NOISE.set(4.0);
     let outcome = run.train(&directory, false).unwrap();
     let (mut best, mut since, mut scale) = (f64::INFINITY, 0, 1.0f64);
@@ -173,13 +161,13 @@ fn a_plateau_lowers_the_rate() {
     assert_eq!(outcome.progress.lr_scale, Some(scale));
 
     let elsewhere = Plateau { on: "val.los".into(), factor: 0.5, patience: 2 };
-    let fault = Bench::new(Spec { plateau: Some(elsewhere), ..spec() });
+    let fault = bench_of(Spec { plateau: Some(elsewhere), ..spec() });
     assert_eq!(fault.train(&folder.path().join("other"), false).unwrap_err().code, "E0813");
 }
 
 #[test]
 fn resuming_after_any_update_gives_the_same_bits() {
-    let bench = Bench::new(spec());
+    let bench = bench_of(spec());
     let folder = tempfile::tempdir().unwrap();
     let whole = folder.path().join("whole");
     NOISE.set(4.0);
@@ -207,7 +195,7 @@ fn resuming_after_any_update_gives_the_same_bits() {
 #[test]
 fn an_update_has_at_least_one_batch() {
     let folder = tempfile::tempdir().unwrap();
-    let bench = Bench::new(Spec { accumulate: 0, ..spec() });
+    let bench = bench_of(Spec { accumulate: 0, ..spec() });
     // 0 is 1.
     assert_eq!(bench.train(&folder.path().join("zero"), false).unwrap().progress.step, 6 * 12);
 }

@@ -135,8 +135,8 @@ impl Reference {
     }
 
     /// How far the reference's own f32 is from its f64, at worst.
-    fn spread(&self, of: &str) -> Result<f64, Failed> {
-        Ok(self.numbers(&self.entry["spread"][of])?.into_iter().fold(0.0, f64::max))
+    fn spread(&self) -> Result<f64, Failed> {
+        Ok(self.numbers(&self.entry["spread"])?.into_iter().fold(0.0, f64::max))
     }
 
     fn check(&self, precision: DType) -> Result<(), Failed> {
@@ -213,7 +213,7 @@ impl Reference {
         let (count, allowed) = match precision {
             DType::F64 => (FIRST_STEPS.min(exact.len()), CURVE * scale),
             _ => {
-                let spread = self.spread("curve")?;
+                let spread = self.spread()?;
                 (exact.len(), 2.0 * spread + 8.0 * f64::from(f32::EPSILON) * scale)
             }
         };

@@ -51,22 +51,23 @@ impl<'p> Checker<'p> {
             );
             return None;
         }
-        if self.frame_ref().weights.contains_key(&decl.name.text)
-            || self.frame_ref().states.contains_key(&decl.name.text)
-        {
-            self.error(
-                "E0202",
-                decl.name.span,
-                format!("`{}` is declared twice", decl.name.text),
-                "declared again here",
-            );
-            return None;
-        }
+        self.undeclared(&decl.name.text, &decl.name)?;
         let weight = Weight { ty, init: self.init(decl.init.as_ref()), span: decl.name.span };
         let id = self.weight_node(&decl.name.text, &weight, Role::Weight)?;
         self.set_origins(id, places);
         self.frame().weights.insert(decl.name.text.clone(), (id, weight));
         Some(id)
+    }
+
+    /// That neither a weight nor a state has the name `full` yet, which is written `name`.
+    fn undeclared(&mut self, full: &str, name: &ast::Name) -> Option<()> {
+        let frame = self.frame_ref();
+        if frame.weights.contains_key(full) || frame.states.contains_key(full) {
+            let message = format!("`{}` is declared twice", name.text);
+            self.error("E0202", name.span, message, "declared again here");
+            return None;
+        }
+        Some(())
     }
 
     fn init(&self, expr: Option<&'p ast::Expr>) -> Init<'p> {
@@ -212,15 +213,7 @@ impl<'p> Checker<'p> {
             }
         };
         let name = format!("{prefix}{}", decl.name.text);
-        if self.frame_ref().states.contains_key(&name) || self.frame_ref().weights.contains_key(&name) {
-            self.error(
-                "E0202",
-                decl.name.span,
-                format!("`{}` is declared twice", decl.name.text),
-                "declared again here",
-            );
-            return None;
-        }
+        self.undeclared(&name, &decl.name)?;
         let weight = Weight { ty, init: self.init(decl.init.as_ref()), span: decl.name.span };
         let param = self.weight_node(&name, &weight, role)?;
         self.set_origins(param, places);
