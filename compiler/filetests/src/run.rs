@@ -205,9 +205,7 @@ fn structure(case: &Case, kernels: &kernel::Module) -> Result<(), Failed> {
         .strip_prefix("kernel ")
         .and_then(|n| n.parse::<usize>().ok());
     let wanted = wanted.ok_or("`// structure { kernel 1 }`")?;
-    let calls =
-        |plan: &kernel::Plan| plan.steps.iter().filter(|step| matches!(step, kernel::Step::Call(_))).count();
-    let found: usize = kernels.plans.iter().map(calls).sum();
+    let found: usize = kernels.plans.iter().map(|plan| plan.calls().len()).sum();
     if found == wanted { Ok(()) } else { Err(format!("{found} kernels instead of {wanted}").into()) }
 }
 

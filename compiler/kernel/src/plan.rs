@@ -49,6 +49,10 @@ pub struct Constant {
     pub bytes: Vec<u8>,
 }
 
+/// A loop of a plan, numbered within it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LoopId(pub u32);
+
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum BufferRef {
     Arg(usize),
@@ -58,6 +62,25 @@ pub enum BufferRef {
         offset: Dim,
     },
     Constant(ConstantId),
+    /// One of equal parts: `stride` bytes further for each step's number. Any alignment that its elements have.
+    Part {
+        of: Box<BufferRef>,
+        loop_id: LoopId,
+        stride: Dim,
+    },
+    /// One of several, by the step's number.
+    Table {
+        loop_id: LoopId,
+        of: Vec<BufferRef>,
+    },
+    /// Places that take turns, so that a step reads one and writes another: `even` after an even number of steps done,
+    /// `odd` after an odd one, but `first` before any, where it is given. After the loop it says where the last is.
+    Turn {
+        loop_id: LoopId,
+        first: Option<Box<BufferRef>>,
+        even: Box<BufferRef>,
+        odd: Box<BufferRef>,
+    },
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -91,6 +114,55 @@ pub enum Step {
         b: Dim,
         check: u32,
     },
+    /// Moves bytes between places that do not overlap.
+    Copy {
+        from: BufferRef,
+        to: BufferRef,
+        bytes: Dim,
+    },
+    /// `count` steps, numbered 0 … count-1; the last number first where `reverse`.
+    Loop {
+        id: LoopId,
+        count: Dim,
+        reverse: bool,
+        body: Vec<Step>,
+    },
+    /// Steps as long as `condition` leaves true in `flag`, at most `limit`.
+    While {
+        id: LoopId,
+        condition: Vec<Step>,
+        /// One bool.
+        flag: BufferRef,
+        limit: Option<Dim>,
+        body: Vec<Step>,
+    },
+    If {
+        /// One bool.
+        flag: BufferRef,
+        then: Vec<Step>,
+        otherwise: Vec<Step>,
+    },
+}
+
+impl Step {
+    /// The steps inside, one list after the other.
+    pub fn bodies(&self) -> Vec<&[Step]> {
+        match self {
+            Step::Loop { body, .. } => vec![body],
+            Step::While { condition, body, .. } => vec![condition, body],
+            Step::If { then, otherwise, .. } => vec![then, otherwise],
+            Step::Call(_) | Step::Require { .. } | Step::RequireEq { .. } | Step::Copy { .. } => Vec::new(),
+        }
+    }
+
+    pub fn bodies_mut(&mut self) -> Vec<&mut Vec<Step>> {
+        match self {
+            Step::Loop { body, .. } => vec![body],
+            Step::While { condition, body, .. } => vec![condition, body],
+            Step::If { then, otherwise, .. } => vec![then, otherwise],
+            Step::Call(_) | Step::Require { .. } | Step::RequireEq { .. } | Step::Copy { .. } => Vec::new(),
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -105,4 +177,21 @@ pub struct Plan {
     pub checks: Vec<Check>,
     /// Bytes of workspace; a formula of the dims.
     pub workspace: Dim,
+}
+
+impl Plan {
+    /// The calls as they stand in the text, each once however often a loop runs it.
+    pub fn calls(&self) -> Vec<&Call> {
+        fn collect<'p>(steps: &'p [Step], calls: &mut Vec<&'p Call>) {
+            for step in steps {
+                if let Step::Call(call) = step {
+                    calls.push(call);
+                }
+                step.bodies().into_iter().for_each(|body| collect(body, calls));
+            }
+        }
+        let mut calls = Vec::new();
+        collect(&self.steps, &mut calls);
+        calls
+    }
 }

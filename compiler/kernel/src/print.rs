@@ -40,25 +40,7 @@ pub fn plan(module: &Module, plan: &Plan) -> String {
     for (id, constant) in plan.constants.iter() {
         line(&mut text, 1, format_args!("constant{} {}{:?}", id.index(), constant.dtype, constant.shape));
     }
-    for step in &plan.steps {
-        match step {
-            Step::Call(call) => {
-                let buffers: Vec<String> = call.buffers.iter().map(buffer_ref).collect();
-                let name = module.kernels.get(call.kernel).map_or("?", |kernel| &kernel.name);
-                line(&mut text, 1, format_args!("call {name}({})  # work {}", buffers.join(", "), call.work));
-            }
-            Step::Require { value, at_least, check } => {
-                line(
-                    &mut text,
-                    1,
-                    format_args!("require {value} >= {at_least} else {}", message(plan, *check)),
-                );
-            }
-            Step::RequireEq { a, b, check } => {
-                line(&mut text, 1, format_args!("require {a} == {b} else {}", message(plan, *check)));
-            }
-        }
-    }
+    steps(&mut text, module, plan, 1, &plan.steps);
     text
 }
 
@@ -83,6 +65,49 @@ pub fn kernel(kernel: &Kernel) -> String {
     text
 }
 
+fn steps(text: &mut String, module: &Module, plan: &Plan, depth: usize, list: &[Step]) {
+    for step in list {
+        match step {
+            Step::Call(call) => {
+                let buffers: Vec<String> = call.buffers.iter().map(buffer_ref).collect();
+                let name = module.kernels.get(call.kernel).map_or("?", |kernel| &kernel.name);
+                line(text, depth, format_args!("call {name}({})  # work {}", buffers.join(", "), call.work));
+            }
+            Step::Require { value, at_least, check } => {
+                let message = message(plan, *check);
+                line(text, depth, format_args!("require {value} >= {at_least} else {message}"));
+            }
+            Step::RequireEq { a, b, check } => {
+                line(text, depth, format_args!("require {a} == {b} else {}", message(plan, *check)));
+            }
+            Step::Copy { from, to, bytes } => {
+                let (from, to) = (buffer_ref(from), buffer_ref(to));
+                line(text, depth, format_args!("copy {to} = {from}  # {bytes} bytes"));
+            }
+            Step::Loop { id, count, reverse, body } => {
+                let backwards = if *reverse { " backwards" } else { "" };
+                line(text, depth, format_args!("loop {} of {count}{backwards}", id.0));
+                steps(text, module, plan, depth + 1, body);
+            }
+            Step::While { id, condition, flag, limit, body } => {
+                let limit = limit.as_ref().map_or(String::new(), |limit| format!(" at most {limit}"));
+                line(text, depth, format_args!("while {} {}{limit}", id.0, buffer_ref(flag)));
+                steps(text, module, plan, depth + 1, condition);
+                line(text, depth, format_args!("do"));
+                steps(text, module, plan, depth + 1, body);
+            }
+            Step::If { flag, then, otherwise } => {
+                line(text, depth, format_args!("if {}", buffer_ref(flag)));
+                steps(text, module, plan, depth + 1, then);
+                if !otherwise.is_empty() {
+                    line(text, depth, format_args!("else"));
+                    steps(text, module, plan, depth + 1, otherwise);
+                }
+            }
+        }
+    }
+}
+
 fn message(plan: &Plan, check: u32) -> String {
     plan.checks.get(check as usize).map_or(format!("check {check}"), |check| format!("{:?}", check.message))
 }
@@ -93,6 +118,17 @@ fn buffer_ref(buffer: &BufferRef) -> String {
         BufferRef::Result(index) => format!("result{index}"),
         BufferRef::Workspace { offset } => format!("workspace[{offset}]"),
         BufferRef::Constant(id) => format!("constant{}", id.index()),
+        BufferRef::Part { of, loop_id, stride } => {
+            format!("{}[step{} * {stride}]", buffer_ref(of), loop_id.0)
+        }
+        BufferRef::Table { loop_id, of } => {
+            let of: Vec<String> = of.iter().map(buffer_ref).collect();
+            format!("({})[step{}]", of.join(", "), loop_id.0)
+        }
+        BufferRef::Turn { loop_id, first, even, odd } => {
+            let first = first.as_ref().map_or(String::new(), |first| format!("{}, ", buffer_ref(first)));
+            format!("turn{}({first}{} | {})", loop_id.0, buffer_ref(even), buffer_ref(odd))
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! Rules that every kernel and plan keeps. A violation is a bug of the stage that made it.
 
-use crate::{
-    Binary, BufferRef, DType, Expr, Kernel, LoopKind, Module, Plan, Space, Step, Stmt, Ty, Unary, VarId,
-};
+mod plan;
+
+pub use plan::plan;
+
+use crate::{Binary, DType, Expr, Kernel, LoopKind, Module, Space, Stmt, Ty, Unary, VarId};
 
 /// What is wrong, and in which kernel or plan.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,74 +33,6 @@ pub fn module(module: &Module) -> Checked {
             .map_err(|Violation(message)| Violation(format!("plan {}: {message}", plan.name)))?;
     }
     Ok(())
-}
-
-/// Calls fit their kernels, references exist.
-pub fn plan(module: &Module, plan: &Plan) -> Checked {
-    let check_exists = |check: u32| match plan.checks.get(check as usize) {
-        Some(_) => Ok(()),
-        None => fail(format!("check {check} does not exist")),
-    };
-    for step in &plan.steps {
-        let call = match step {
-            Step::Call(call) => call,
-            Step::Require { check, .. } | Step::RequireEq { check, .. } => {
-                check_exists(*check)?;
-                continue;
-            }
-        };
-        let Some(kernel) = module.kernels.get(call.kernel) else {
-            return fail("calls a kernel that does not exist");
-        };
-        let buffers: Vec<_> = kernel.arguments().collect();
-        if buffers.len() != call.buffers.len() {
-            return fail(format!(
-                "{} takes {} buffers, not {}",
-                kernel.name,
-                buffers.len(),
-                call.buffers.len()
-            ));
-        }
-        for ((_, buffer), place) in buffers.iter().zip(&call.buffers) {
-            let (dtype, constant) = match place {
-                BufferRef::Arg(index) => (plan.args.get(*index).map(|arg| arg.dtype), true),
-                BufferRef::Result(index) => (plan.results.get(*index).map(|arg| arg.dtype), false),
-                BufferRef::Constant(id) => (plan.constants.get(*id).map(|constant| constant.dtype), true),
-                BufferRef::Workspace { .. } => (Some(buffer.dtype), false),
-            };
-            if dtype != Some(buffer.dtype) {
-                return fail(format!(
-                    "{} of {} is {}, not {dtype:?}",
-                    buffer.name, kernel.name, buffer.dtype
-                ));
-            }
-            if constant && buffer.space != Space::Input {
-                return fail(format!("{} writes {} which is read only", kernel.name, buffer.name));
-            }
-        }
-        let mut failure = Ok(());
-        visit_checks(&kernel.body, &mut |check| {
-            if failure.is_ok() {
-                failure = check_exists(check);
-            }
-        });
-        failure?;
-    }
-    Ok(())
-}
-
-fn visit_checks(body: &[Stmt], f: &mut dyn FnMut(u32)) {
-    for stmt in body {
-        match stmt {
-            Stmt::Check { check, .. } => f(*check),
-            Stmt::For { body, .. } => visit_checks(body, f),
-            Stmt::If { then, otherwise, .. } => {
-                visit_checks(then, f);
-                visit_checks(otherwise, f);
-            }
-            _ => {}
-        }
-    }
 }
 
 /// Types, scopes, lanes, spaces and the limit of local memory.

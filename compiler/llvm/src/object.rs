@@ -149,7 +149,7 @@ impl<'a> Job<'a> {
                 }
             }
         }
-        let steps: usize = self.module.plans.iter().map(|plan| plan.steps.len()).sum();
+        let steps: usize = self.module.plans.iter().map(|plan| plan.calls().len()).sum();
         let code = match index < self.module.kernels.len() {
             true => Code::Kernel,
             false if steps <= FEW_STEPS => Code::Calls,

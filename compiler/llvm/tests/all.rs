@@ -7,6 +7,8 @@
 mod arithmetic;
 #[path = "all/casts.rs"]
 mod casts;
+#[path = "all/control.rs"]
+mod control;
 #[path = "all/interface.rs"]
 mod interface;
 #[path = "all/machine.rs"]

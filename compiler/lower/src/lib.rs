@@ -101,14 +101,19 @@ pub fn link(entries: Vec<Lowered>) -> Module {
                 *known.entry(nameless).or_insert_with(|| module.kernels.push(kernel))
             })
             .collect();
-        for step in &mut plan.steps {
-            if let Step::Call(call) = step {
-                call.kernel = ids[call.kernel.index()];
-            }
-        }
+        renumber(&mut plan.steps, &ids);
         module.plans.push(plan);
     }
     module
+}
+
+fn renumber(steps: &mut [Step], ids: &[KernelId]) {
+    for step in steps {
+        if let Step::Call(call) = step {
+            call.kernel = ids[call.kernel.index()];
+        }
+        step.bodies_mut().into_iter().for_each(|body| renumber(body, ids));
+    }
 }
 
 /// Lowers several entries of a graph into one module.

@@ -163,12 +163,8 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
 
 /// In the order in which the plan calls them.
 fn kernel_names(module: &kernel::Module) -> Vec<String> {
-    let steps = module.plans.iter().flat_map(|plan| &plan.steps);
-    let calls = steps.filter_map(|step| match step {
-        kernel::Step::Call(call) => module.kernels.get(call.kernel).map(|kernel| kernel.name.clone()),
-        _ => None,
-    });
-    calls.collect()
+    let calls = module.plans.iter().flat_map(kernel::Plan::calls);
+    calls.filter_map(|call| module.kernels.get(call.kernel).map(|kernel| kernel.name.clone())).collect()
 }
 
 /// `1_234_567` with thin groups.

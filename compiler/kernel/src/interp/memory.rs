@@ -1,6 +1,6 @@
 //! Memory that knows what was written where: reading what nobody wrote, or wrote as another dtype, is a fault.
 
-use super::{Failure, number::Number};
+use super::{Failure, Place, number::Number};
 use crate::DType;
 
 /// Who wrote: the call, and the block within it.
@@ -74,4 +74,24 @@ impl Memory {
         self.cells[at] = Some(Cell { dtype, value, writer });
         Ok(())
     }
+}
+
+/// Moves what stands in `bytes` bytes, written or not, as one call of one block.
+pub fn copy(memories: &mut [Memory], from: Place, to: Place, bytes: usize, call: u32) -> Result<(), Failure> {
+    let fits = |place: Place| place.offset + bytes <= memories[place.memory].bytes();
+    if !fits(from) || !fits(to) {
+        return Err(Failure::invalid(format!("copies {bytes} bytes that are not all there")));
+    }
+    if from.memory == to.memory && from.offset < to.offset + bytes && to.offset < from.offset + bytes {
+        return Err(Failure::invalid("copies between places that overlap"));
+    }
+    let moved = memories[from.memory].cells[from.offset..from.offset + bytes].to_vec();
+    memories[to.memory].poison(to.offset, bytes);
+    let writer = Writer { call, block: 0 };
+    for (i, cell) in moved.into_iter().enumerate() {
+        if let Some(cell) = cell {
+            memories[to.memory].write(to.offset + i, cell.dtype, cell.value, writer)?;
+        }
+    }
+    Ok(())
 }

@@ -1,7 +1,7 @@
 //! Plans: one memory an argument, result and constant, and one for the workspace, where tenants follow each other.
 
-use super::{Failure, Memory, Number, Order, Place, Writer, run, size};
-use crate::{Arg, BufferRef, Constant, DType, Module, Plan, Step};
+use super::{Failure, Memory, Number, Order, Place, Writer, memory, run, size};
+use crate::{Arg, BufferRef, Constant, DType, LoopId, Module, Plan, Step};
 use shape::Symbol;
 use std::collections::BTreeMap;
 
@@ -36,38 +36,10 @@ pub fn run_plan(
     let workspace = memories.len();
     memories.push(Memory::poisoned(size(&plan.workspace, dims)? as usize));
 
-    for (number, step) in plan.steps.iter().enumerate() {
-        match step {
-            Step::Require { value, at_least, check } => {
-                if size(value, dims)? < size(at_least, dims)? {
-                    return Err(Failure::Check(*check));
-                }
-            }
-            Step::RequireEq { a, b, check } => {
-                if size(a, dims)? != size(b, dims)? {
-                    return Err(Failure::Check(*check));
-                }
-            }
-            Step::Call(call) => {
-                let place = |buffer: &BufferRef| {
-                    Ok(match buffer {
-                        BufferRef::Arg(index) => Place { memory: *index, offset: 0 },
-                        BufferRef::Result(index) => Place { memory: first_result + index, offset: 0 },
-                        BufferRef::Constant(id) => Place { memory: first_constant + id.index(), offset: 0 },
-                        BufferRef::Workspace { offset } => {
-                            let offset = size(offset, dims)? as usize;
-                            if !offset.is_multiple_of(64) {
-                                return Err(Failure::invalid("an offset in the workspace is not aligned"));
-                            }
-                            Place { memory: workspace, offset }
-                        }
-                    })
-                };
-                let places = call.buffers.iter().map(place).collect::<Result<Vec<_>, _>>()?;
-                run(&module.kernels[call.kernel], &mut memories, &places, dims, number as u32 + 1, order)?;
-            }
-        }
-    }
+    let bases = Bases { result: first_result, constant: first_constant, workspace };
+    let mut runner = Runner { module, dims, order, memories, bases, loops: BTreeMap::new(), calls: 0 };
+    runner.steps(&plan.steps)?;
+    let memories = runner.memories;
     let reader = Writer { call: u32::MAX, block: 0 };
     let read = |(index, result): (usize, &Arg)| {
         let memory = &memories[first_result + index];
@@ -77,6 +49,141 @@ pub fn run_plan(
             .map_err(|failure| failure.within(&format!("result {}", result.name)))
     };
     plan.results.iter().enumerate().map(read).collect()
+}
+
+/// The numbers of the memories that are not arguments.
+struct Bases {
+    result: usize,
+    constant: usize,
+    workspace: usize,
+}
+
+/// How far a loop is, or was when it ended.
+#[derive(Clone, Copy)]
+struct Progress {
+    done: i64,
+    /// The number of the present step; none in a `while`.
+    number: Option<i64>,
+}
+
+struct Runner<'a> {
+    module: &'a Module,
+    dims: &'a BTreeMap<Symbol, i64>,
+    order: Order,
+    memories: Vec<Memory>,
+    bases: Bases,
+    loops: BTreeMap<LoopId, Progress>,
+    /// Calls and copies so far: each writes under a number of its own.
+    calls: u32,
+}
+
+impl Runner<'_> {
+    fn steps(&mut self, steps: &[Step]) -> Result<(), Failure> {
+        steps.iter().try_for_each(|step| self.step(step))
+    }
+
+    fn step(&mut self, step: &Step) -> Result<(), Failure> {
+        match step {
+            Step::Require { value, at_least, check } => {
+                if size(value, self.dims)? < size(at_least, self.dims)? {
+                    return Err(Failure::Check(*check));
+                }
+            }
+            Step::RequireEq { a, b, check } => {
+                if size(a, self.dims)? != size(b, self.dims)? {
+                    return Err(Failure::Check(*check));
+                }
+            }
+            Step::Call(call) => {
+                let places = call.buffers.iter().map(|buffer| self.place(buffer));
+                let places = places.collect::<Result<Vec<_>, _>>()?;
+                self.calls += 1;
+                let kernel = &self.module.kernels[call.kernel];
+                run(kernel, &mut self.memories, &places, self.dims, self.calls, self.order)?;
+            }
+            Step::Copy { from, to, bytes } => {
+                let (from, to) = (self.place(from)?, self.place(to)?);
+                let bytes = size(bytes, self.dims)? as usize;
+                self.calls += 1;
+                memory::copy(&mut self.memories, from, to, bytes, self.calls)?;
+            }
+            Step::Loop { id, count, reverse, body } => {
+                let count = size(count, self.dims)?;
+                for done in 0..count {
+                    let number = if *reverse { count - 1 - done } else { done };
+                    self.loops.insert(*id, Progress { done, number: Some(number) });
+                    self.steps(body)?;
+                }
+                self.loops.insert(*id, Progress { done: count.max(0), number: None });
+            }
+            Step::While { id, condition, flag, limit, body } => {
+                let limit = limit.as_ref().map(|limit| size(limit, self.dims)).transpose()?;
+                let mut done = 0;
+                self.loops.insert(*id, Progress { done, number: None });
+                while limit.is_none_or(|limit| done < limit) {
+                    self.steps(condition)?;
+                    if !self.flag(flag)? {
+                        break;
+                    }
+                    self.steps(body)?;
+                    done += 1;
+                    self.loops.insert(*id, Progress { done, number: None });
+                }
+            }
+            Step::If { flag, then, otherwise } => {
+                let branch = if self.flag(flag)? { then } else { otherwise };
+                self.steps(branch)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flag(&self, flag: &BufferRef) -> Result<bool, Failure> {
+        let place = self.place(flag)?;
+        let reader = Writer { call: u32::MAX, block: 0 };
+        Ok(self.memories[place.memory].read(place.offset, DType::Bool, reader)?.is_true())
+    }
+
+    fn place(&self, buffer: &BufferRef) -> Result<Place, Failure> {
+        let progress = |id: &LoopId| {
+            let known = self.loops.get(id).copied();
+            known.ok_or_else(|| Failure::invalid(format!("loop {} does not run here", id.0)))
+        };
+        let number = |id: &LoopId| {
+            let number = progress(id)?.number;
+            number.ok_or_else(|| Failure::invalid(format!("loop {} has no numbered step here", id.0)))
+        };
+        Ok(match buffer {
+            BufferRef::Arg(index) => Place { memory: *index, offset: 0 },
+            BufferRef::Result(index) => Place { memory: self.bases.result + index, offset: 0 },
+            BufferRef::Constant(id) => Place { memory: self.bases.constant + id.index(), offset: 0 },
+            BufferRef::Workspace { offset } => {
+                let offset = size(offset, self.dims)? as usize;
+                if !offset.is_multiple_of(64) {
+                    return Err(Failure::invalid("an offset in the workspace is not aligned"));
+                }
+                Place { memory: self.bases.workspace, offset }
+            }
+            BufferRef::Part { of, loop_id, stride } => {
+                let place = self.place(of)?;
+                let further = number(loop_id)? * size(stride, self.dims)?;
+                Place { offset: place.offset + further as usize, ..place }
+            }
+            BufferRef::Table { loop_id, of } => {
+                let number = number(loop_id)?;
+                let chosen = usize::try_from(number).ok().and_then(|number| of.get(number));
+                self.place(chosen.ok_or_else(|| Failure::invalid(format!("no place for step {number}")))?)?
+            }
+            BufferRef::Turn { loop_id, first, even, odd } => {
+                let done = progress(loop_id)?.done;
+                self.place(match first {
+                    Some(first) if done == 0 => first,
+                    _ if done % 2 == 0 => even,
+                    _ => odd,
+                })?
+            }
+        })
+    }
 }
 
 fn elements(arg: &Arg, dims: &BTreeMap<Symbol, i64>) -> Result<usize, Failure> {
