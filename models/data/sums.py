@@ -1,14 +1,27 @@
-"""Writes sums.txt: every sum of two numbers below fifty in words, in an order that is shuffled but always the same."""
+"""Writes sums.txt: every sum of two numbers below fifty in words, shuffled but always in the same order."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-ONES = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
-).split()
-TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+FIRST = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+]
+TEENS = ["thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"]
+TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+ONES = FIRST + TEENS
 BELOW = 50
 # The order follows from one step through a full cycle: BELOW² and this have no common divisor.
 STEP = 1_367

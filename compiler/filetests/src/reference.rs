@@ -1,5 +1,5 @@
 //! Values of another framework (`bench-suite/references`): the outer oracle. Each case is a source with inputs, weights and
-//! what PyTorch made of them at f64; it is held against the definition at f64 and against compiled code at f32.
+//! what the other framework made of them at f64; it is held against the definition at f64 and against compiled code at f32.
 //! What is not supported yet is counted as ignored, with the reason.
 
 mod networks;
@@ -20,6 +20,9 @@ type Arrays = BTreeMap<String, Array>;
 /// Runs a function on its arguments.
 type Executor<'a> = &'a dyn Fn(&[Array]) -> Result<Vec<Array>, Failed>;
 
+/// Cases by PyTorch, and by JAX.
+const INDICES: [&str; 2] = ["index.json", "transforms.json"];
+
 pub fn trials() -> Vec<Trial> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../bench-suite/references");
     let all = read(&folder).and_then(|mut trials| {
@@ -33,14 +36,16 @@ pub fn trials() -> Vec<Trial> {
 }
 
 fn read(folder: &Path) -> Result<Vec<Trial>, Failed> {
-    let index: Value = serde_json::from_str(&fs::read_to_string(folder.join("index.json"))?)?;
     let mut trials = Vec::new();
-    for (family, cases) in index["families"].as_object().ok_or("the index has no families")? {
-        let file = folder.join(family).with_extension("safetensors");
-        for case in cases.as_array().ok_or("a family is a list")? {
-            let name = format!("reference::{family}::{}", text(&case["name"])?);
-            let (case, file) = (case.clone(), file.clone());
-            trials.push(Trial::ignorable_test(name, move || check(&case, &file)));
+    for index in INDICES {
+        let index: Value = serde_json::from_str(&fs::read_to_string(folder.join(index))?)?;
+        for (family, cases) in index["families"].as_object().ok_or("the index has no families")? {
+            let file = folder.join(family).with_extension("safetensors");
+            for case in cases.as_array().ok_or("a family is a list")? {
+                let name = format!("reference::{family}::{}", text(&case["name"])?);
+                let (case, file) = (case.clone(), file.clone());
+                trials.push(Trial::ignorable_test(name, move || check(&case, &file)));
+            }
         }
     }
     Ok(trials)
