@@ -116,6 +116,7 @@ fn map_function(
         let inputs: Vec<NodeId> = node.inputs.iter().map(|input| values[input.index()].0).collect();
         let has_axis: Vec<bool> = node.inputs.iter().map(|input| values[input.index()].1).collect();
         let varies = has_axis.contains(&true) || (draws == Draws::Differ && is_drawing(&drawing, &node.op));
+        let first = function.nodes.len();
         let value = match &node.op {
             Op::Parameter(parameter) => {
                 let mut copy = node.clone();
@@ -132,6 +133,9 @@ fn map_function(
                 (b.add(op.clone(), &inputs), false)
             }
         };
+        if let Some(scope) = &node.scope {
+            function.scope_from(first, scope);
+        }
         values.push(value);
     }
     let mut b = Builder::new(module, &mut function);

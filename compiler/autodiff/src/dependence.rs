@@ -144,7 +144,7 @@ fn edges(module: &Module, function: &Function, id: NodeId) -> Vec<Reach> {
         .map(|(index, input)| {
             let types = vec![function.ty(*input).clone()];
             let op = Op::from(ops::Parameter { index });
-            scratch.nodes.push(Node { op, inputs: Vec::new(), types, span: None })
+            scratch.nodes.push(Node { op, inputs: Vec::new(), types, span: None, scope: None })
         })
         .collect();
     let output = scratch.nodes.push(Node { inputs: inputs.clone(), ..node.clone() });

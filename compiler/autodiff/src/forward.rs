@@ -59,6 +59,7 @@ pub fn jvp(
             operands.extend(of_inputs.into_iter().flatten());
             let is_float: Vec<bool> = node_result_is_float(function, id);
             let mut b = Builder { module, function, span };
+            let first = b.function.nodes.len();
             let call = b.add(Op::from(ops::Call { callee: forward }), &operands);
             let mut index = 0;
             let mut results = Vec::new();
@@ -70,9 +71,13 @@ pub fn jvp(
                 }));
             }
             of_calls.insert(id, results);
+            in_scope_of(function, id, first);
         } else if function.ty(id).dtype.is_float() {
+            let first = function.nodes.len();
             let mut b = Builder { module, function, span };
-            match op.jvp(&mut b, &inputs, id, &of_inputs) {
+            let tangent = op.jvp(&mut b, &inputs, id, &of_inputs);
+            in_scope_of(function, id, first);
+            match tangent {
                 Ok(tangent) => tangents.extend(tangent.map(|tangent| (id, tangent))),
                 Err(reason) => return Err(NoDerivative::new(reason, function, id)),
             }
@@ -80,6 +85,13 @@ pub fn jvp(
     }
     let mut b = Builder::new(module, function);
     Ok(outputs.iter().map(|id| tangents.get(id).copied().unwrap_or_else(|| b.zeros_like(*id))).collect())
+}
+
+/// Nodes from `first` on belong where `id` does.
+fn in_scope_of(function: &mut Function, id: NodeId, first: usize) {
+    if let Some(scope) = function.nodes[id].scope.clone() {
+        function.scope_from(first, &scope);
+    }
 }
 
 /// The function from the parameters of `callee` and the tangents of the varying ones to the tangents of the float

@@ -5,7 +5,7 @@
 //! both are inlined these are equal computations, and merged.
 
 use crate::{NoDerivative, dependence, derived};
-use graph::{Builder, FuncId, Function, Grad, Module, Node, NodeId, Op, Param, Role, ops};
+use graph::{Builder, FuncId, Function, Grad, Module, Node, NodeId, Op, Param, Role, Scope, ops};
 use kernel::Binary;
 use std::collections::BTreeMap;
 
@@ -117,7 +117,7 @@ pub(crate) fn parameter(function: &mut Function, index: usize) -> NodeId {
         None => {
             let types = vec![function.params[index].ty.clone()];
             let op = Op::from(ops::Parameter { index });
-            function.nodes.push(Node { op, inputs: Vec::new(), types, span: None })
+            function.nodes.push(Node { op, inputs: Vec::new(), types, span: None, scope: None })
         }
     }
 }
@@ -148,7 +148,12 @@ impl Reverse {
         }
         for id in (0..n_nodes).rev().map(NodeId::new) {
             if walk.active[id.index()] {
+                let first = function.nodes.len();
                 walk.visit(module, function, id)?;
+                if function.nodes.len() > first {
+                    let scope = Scope::derived(function.nodes[id].scope.as_ref());
+                    function.scope_from(first, &scope);
+                }
             }
         }
         Ok(walk.cotangents)

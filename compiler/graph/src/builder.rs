@@ -22,7 +22,7 @@ impl<'m> Builder<'m> {
     /// Adds an operation, or says why its operands do not fit.
     pub fn try_add(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId, Box<Fault>> {
         let types = self.function.infer(self.module, &op, inputs)?;
-        let node = Node { op, inputs: inputs.to_vec(), types, span: self.span };
+        let node = Node { op, inputs: inputs.to_vec(), types, span: self.span, scope: None };
         Ok(self.function.nodes.push(node))
     }
 
@@ -60,6 +60,7 @@ impl<'m> Builder<'m> {
             inputs: Vec::new(),
             types: vec![ty],
             span: self.span,
+            scope: None,
         })
     }
 

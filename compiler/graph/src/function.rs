@@ -1,8 +1,9 @@
 //! Functions of nodes, and modules of functions.
 
-use crate::{Fault, Op, Type};
+use crate::{Fault, Op, Scope, Type};
 use base::{Id, IdVec, Span};
 use shape::{Dim, Facts, Symbol};
+use std::sync::Arc;
 
 pub type NodeId = Id<Node>;
 pub type FuncId = Id<Function>;
@@ -16,6 +17,8 @@ pub struct Node {
     pub types: Vec<Type>,
     /// Where in the source it comes from.
     pub span: Option<Span>,
+    /// Where in the model it belongs; `None` is the function itself.
+    pub scope: Option<Arc<Scope>>,
 }
 
 impl Node {
@@ -126,6 +129,13 @@ impl Function {
 
     pub fn ty(&self, id: NodeId) -> &Type {
         self.nodes[id].ty()
+    }
+
+    /// Gives the nodes from `first` on that have no scope one.
+    pub fn scope_from(&mut self, first: usize, scope: &Arc<Scope>) {
+        for id in (first..self.nodes.len()).map(Id::new) {
+            self.nodes[id].scope.get_or_insert_with(|| scope.clone());
+        }
     }
 
     /// Types of the results of an operation on values of this function.

@@ -14,6 +14,7 @@ pub mod ops;
 pub mod parse;
 pub mod print;
 mod rules;
+mod scope;
 pub mod verify;
 
 pub use array::Array;
@@ -23,3 +24,4 @@ pub use dtype::{DType, Type};
 pub use function::{Effect, FuncId, Function, Module, Node, NodeId, Param, Role};
 pub use ops::Op;
 pub use rules::{Axis, ElementCx, EvalError, Fault, Grad, Operator, Sample};
+pub use scope::Scope;

@@ -62,7 +62,7 @@ fn read_function(cursor: &mut Cursor<'_>, module: &Module) -> Result<Function, P
     for (index, (label, param)) in params.into_iter().enumerate() {
         if let Some(label) = label {
             let op = Op::from(Parameter { index });
-            let node = Node { op, inputs: vec![], types: vec![param.ty.clone()], span: None };
+            let node = Node { op, inputs: vec![], types: vec![param.ty.clone()], span: None, scope: None };
             let id = function.nodes.push(node);
             if labels.insert(label, id).is_some() {
                 return Err(cursor.error("two parameters have the same label"));
@@ -157,7 +157,7 @@ fn read_node(
     let id = if let Op::Parameter(parameter) = &op {
         let known = function.params.get(parameter.index).map(|param| vec![param.ty.clone()]);
         let ty = known.ok_or_else(|| fault(format!("there is no parameter {}", parameter.index)))?;
-        function.nodes.push(Node { op, inputs, types: ty, span: None })
+        function.nodes.push(Node { op, inputs, types: ty, span: None, scope: None })
     } else {
         // A `get` names a call, all others values.
         let reads_call = matches!(op, Op::Get(_));
@@ -191,7 +191,13 @@ fn read_result(function: &mut Function, get: crate::ops::Get, inputs: &[NodeId])
     }
     let ty = node.types.get(get.index).cloned();
     let ty = ty.ok_or_else(|| format!("the call has no result {}", get.index))?;
-    Ok(function.nodes.push(Node { op: Op::from(get), inputs: inputs.to_vec(), types: vec![ty], span: None }))
+    Ok(function.nodes.push(Node {
+        op: Op::from(get),
+        inputs: inputs.to_vec(),
+        types: vec![ty],
+        span: None,
+        scope: None,
+    }))
 }
 
 /// A place in the text. Spaces, and lines that begin with `#`, are skipped before every piece.

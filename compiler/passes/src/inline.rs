@@ -6,9 +6,12 @@ use crate::{
     Changed, Pass, PassCx,
     rebuild::{each_function, rebuild},
 };
-use graph::{Effect, Function, Module, Node, NodeId, Op, Type, ops::bind};
+use graph::{Effect, Function, Module, Node, NodeId, Op, Scope, Type, ops::bind};
 use shape::{Assumption, Dim, Facts, Proof, Symbol};
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 pub const PASS: Pass = Pass { name: "inline", summary: "put bodies in the place of calls", run };
 
@@ -43,7 +46,7 @@ pub(crate) fn expand_calls(
             for assumption in callee.facts.assumptions() {
                 assume(&mut b.function.facts, assumption, &dims);
             }
-            let values = copy_body(b.function, callee, &node.inputs, &dims);
+            let values = copy_body(b.function, callee, node, &dims);
             // A stand-in that nothing reads keeps the call's place until the next rebuild drops it.
             let place = b.function.nodes.push(node.clone());
             results.insert(place, values);
@@ -64,20 +67,28 @@ pub(crate) fn expand_calls(
 fn copy_body(
     function: &mut Function,
     callee: &Function,
-    operands: &[NodeId],
+    call: &Node,
     dims: &BTreeMap<Symbol, Dim>,
 ) -> Vec<NodeId> {
+    // Few scopes for many nodes: each is made once. Only looked up, by where it lies.
+    let mut scopes: HashMap<Option<*const Scope>, Arc<Scope>> = HashMap::new();
     let mut copies: Vec<NodeId> = Vec::with_capacity(callee.nodes.len());
     for (_, node) in callee.nodes.iter() {
         copies.push(match &node.op {
-            Op::Parameter(parameter) => operands[parameter.index],
+            Op::Parameter(parameter) => call.inputs[parameter.index],
             op => {
+                let inner = node.scope.as_deref();
+                let scope = scopes
+                    .entry(inner.map(std::ptr::from_ref))
+                    .or_insert_with(|| Arc::new(Scope::called(inner, call.scope.as_deref(), call.span)));
+                let scope = scope.clone();
                 let substituted = |ty: &Type| Type::new(ty.dtype, ty.shape.substitute(dims));
                 function.nodes.push(Node {
                     op: op.clone().substitute(dims),
                     inputs: node.inputs.iter().map(|input| copies[input.index()]).collect(),
                     types: node.types.iter().map(substituted).collect(),
                     span: node.span,
+                    scope: Some(scope),
                 })
             }
         });

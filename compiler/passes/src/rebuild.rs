@@ -68,6 +68,7 @@ pub(crate) fn rebuild_with_uses(
         let inputs = inputs.ok_or("a live node has a dead operand")?;
         let node = Node { inputs, ..node.clone() };
         let mut b = Builder { module, function, span: node.span };
+        let (first, scope) = (b.function.nodes.len(), node.scope.clone());
         let copy = match rule(&mut b, &node, &uses)? {
             Some(value) => {
                 changed = Changed::Yes;
@@ -75,6 +76,9 @@ pub(crate) fn rebuild_with_uses(
             }
             None => function.nodes.push(node),
         };
+        if let Some(scope) = &scope {
+            function.scope_from(first, scope);
+        }
         *uses.0.entry(copy).or_default() += uses_before[id.index()];
         copies.push(Some(copy));
     }

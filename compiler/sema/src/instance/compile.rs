@@ -286,6 +286,9 @@ impl<'p> Checker<'p> {
         let Some(call) = self.add(ops::Call { callee: compiled.func }, &operands, span) else {
             return Value::Error;
         };
+        if let Some(path) = instance {
+            self.frame().function.nodes[call].scope = Some(graph::Scope::of_instance(path));
+        }
         let n_all = self.frame_ref().function.nodes[call].types.len();
         let mut results = Vec::new();
         for index in 0..n_all {
