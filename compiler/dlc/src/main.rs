@@ -15,6 +15,7 @@ mod output;
 mod parameters;
 mod training;
 mod verbs;
+mod weight_map;
 
 use arguments::{Arguments, Verb};
 use clap::Parser;

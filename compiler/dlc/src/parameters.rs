@@ -1,6 +1,6 @@
 //! Where a model's numbers come from: weights from a file or from the seed, inputs from arrays.
 
-use crate::{cx::Cx, dataset, fault::Fault};
+use crate::{cx::Cx, dataset, fault::Fault, weight_map};
 use abi::{ArgInfo, Role};
 use base::{Diagnostic, did_you_mean};
 use driver::Session;
@@ -12,7 +12,8 @@ use std::{
     io::Read,
     path::{Path, PathBuf},
 };
-use tensor::{DType, Tensor, npy, npz};
+use tensor::{DType, Tensor, npy, npz, safetensors::Weights};
+use train::{Description, Parameters};
 
 /// Seed where neither the command line nor the model states one.
 const DEFAULT_SEED: u64 = 0;
@@ -69,9 +70,42 @@ pub fn fill_defaults(
     Ok(())
 }
 
+/// The entry points that reading weights needs beside the one that is called: `init` where there is no file, or where a
+/// map may leave out states.
+pub fn entries<'a>(entry: &'a str, built: &Built, file: Option<&Path>) -> Vec<&'a str> {
+    if file.is_none() || !built.maps.is_empty() { vec![entry, "init"] } else { vec![entry] }
+}
+
+/// What a weights file or checkpoint holds, by the model's names.
+pub struct ReadWeights {
+    pub parameters: Parameters,
+    pub description: Option<Description>,
+    /// The names in the file are others, which a map of the model knew.
+    pub mapped: bool,
+}
+
+/// Everything in a weights file; a map of the model translates names that are not the model's.
+pub fn read_weights(cx: &Cx, session: &Session, built: &Built, file: &Path) -> Result<ReadWeights, Fault> {
+    let (parameters, description) = train::read_weights(file)?;
+    let has = |name: &str| parameters.get(Role::Weight, name).is_some();
+    if description.is_some() || !weight_map::is_foreign(built, has) {
+        return Ok(ReadWeights { parameters, description, mapped: false });
+    }
+    let tensors = parameters.into_tensors();
+    let shown = file.display().to_string();
+    let mapped = weight_map::arrange(session, built, &shown, &tensors)?;
+    if let Some(report) = mapped.report(&shown) {
+        cx.say(&report);
+    }
+    let weights = Weights { tensors: mapped.into_tensors(), ..Weights::default() };
+    Ok(ReadWeights { parameters: Parameters::from_weights(weights), description: None, mapped: true })
+}
+
 /// Weights and states by name: from a file, else initial ones from the seed.
 pub fn weights(
     cx: &Cx,
+    session: &Session,
+    built: &Built,
     program: &Program,
     pool: &Pool,
     file: Option<&Path>,
@@ -79,9 +113,25 @@ pub fn weights(
 ) -> Result<BTreeMap<String, Tensor>, Fault> {
     if let Some(file) = file {
         // A run that keeps running averages of its weights was measured by them.
-        let (all, _) = train::read_weights(file)?;
-        return Ok(all.averaged().into_tensors());
+        let read = read_weights(cx, session, built, file)?;
+        let mut tensors = read.parameters.averaged().into_tensors();
+        // States that a map leaves out begin as without a file.
+        if read.mapped && built.states.iter().any(|state| !tensors.contains_key(&state.name)) {
+            for (name, tensor) in initial_weights(cx, program, pool, dims)? {
+                tensors.entry(name).or_insert(tensor);
+            }
+        }
+        return Ok(tensors);
     }
+    initial_weights(cx, program, pool, dims)
+}
+
+fn initial_weights(
+    cx: &Cx,
+    program: &Program,
+    pool: &Pool,
+    dims: &Dims,
+) -> Result<BTreeMap<String, Tensor>, Fault> {
     let init = program.entry("init")?;
     let seed = scalar(seed(cx))?;
     let zero = scalar(0)?;

@@ -123,6 +123,8 @@ impl Session {
             weights: Vec::new(),
             states: Vec::new(),
             fits: Vec::new(),
+            maps: Vec::new(),
+            training_weights: Vec::new(),
             train: None,
             layers: Vec::new(),
         };

@@ -16,6 +16,7 @@ mod session;
 mod stack;
 mod stage;
 mod trace;
+mod uses;
 
 pub use cache::{Cache, NoCache};
 pub use compiled::Compiled;

@@ -1,13 +1,17 @@
 //! One source with everything that belongs to it: what it imports, the library, the settings of a build.
 
-use crate::{Failure, Options, library, with_big_stack};
+use crate::{
+    Failure, Options, library,
+    uses::{self, UsedFile},
+    with_big_stack,
+};
 use base::{Diagnostic, SourceFile, SourceMap, has_errors};
 use grammar::ast;
-use sema::{Built, Program, TestCase};
+use sema::{Built, Imported, Program, TestCase};
 
 /// How a session reads the files that a source imports.
 pub trait Files: Sync {
-    /// The text of a file beside the source, by its relative path with `/`; `Ok(None)` where there is none.
+    /// The text of a file beside the source or below, by its relative path with `/`; `Ok(None)` where there is none.
     fn read(&self, path: &str) -> Result<Option<String>, String>;
 }
 
@@ -25,8 +29,10 @@ pub struct Session {
     pub source: SourceFile,
     pub options: Options,
     pub(crate) main: ast::File,
-    imports: Vec<(String, ast::File)>,
+    used: Vec<UsedFile>,
     syntax: Vec<Diagnostic>,
+    /// Files that could not be had.
+    loading: Vec<Diagnostic>,
     /// For a file of the library: its position.
     of_library: Option<usize>,
 }
@@ -37,45 +43,20 @@ impl Session {
         let mut sources = library().sources.clone();
         let source = sources.add(name, text);
         let (main, mut syntax) = grammar::parse(&source);
-        let mut imports = Vec::new();
-        for item in &main.items {
-            let ast::ItemKind::Use { path, .. } = &item.kind else { continue };
-            let words: Vec<&str> = path.iter().map(|word| word.text.as_str()).collect();
-            let dotted = words.join(".");
-            if imports.iter().any(|(known, _)| *known == dotted) {
-                continue;
-            }
-            let file = words.join("/") + ".model";
-            match files.read(&file) {
-                // The checker says that there is no such file.
-                Ok(None) => {}
-                Ok(Some(text)) => {
-                    let folder = name.rfind('/').map_or("", |slash| &name[..=slash]);
-                    let source = sources.add(format!("{folder}{file}"), text);
-                    let (tree, mut faults) = grammar::parse(&source);
-                    syntax.append(&mut faults);
-                    if let Some(inner) =
-                        tree.items.iter().find(|item| matches!(item.kind, ast::ItemKind::Use { .. }))
-                    {
-                        syntax.push(
-                            Diagnostic::error(
-                                "E0503",
-                                "`use` in a file that is itself used is not supported yet",
-                            )
-                            .label(inner.span, "this file is imported"),
-                        );
-                    }
-                    imports.push((dotted, tree));
-                }
-                Err(reason) => syntax.push(
-                    Diagnostic::error("E0203", format!("`{file}` cannot be read: {reason}"))
-                        .label(item.span, "used here"),
-                ),
-            }
-        }
+        let used = uses::load(name, &main, files, &mut sources);
+        syntax.extend(used.syntax);
         let mut options = options;
         options.sema.half = matches!(options.float, kernel::DType::F16 | kernel::DType::BF16);
-        Session { sources, source, options, main, imports, syntax, of_library: None }
+        Session {
+            sources,
+            source,
+            options,
+            main,
+            used: used.files,
+            syntax,
+            loading: used.faults,
+            of_library: None,
+        }
     }
 
     /// One session for each file of the standard library, for its own tests.
@@ -88,8 +69,9 @@ impl Session {
                 source: source.clone(),
                 options: options.clone(),
                 main: file.clone(),
-                imports: Vec::new(),
+                used: Vec::new(),
                 syntax: Vec::new(),
+                loading: Vec::new(),
                 of_library: Some(position),
             })
             .collect()
@@ -99,6 +81,7 @@ impl Session {
     pub fn check(&self) -> Vec<Diagnostic> {
         let checked = self.with_program(sema::check);
         let mut all = self.syntax.clone();
+        all.extend(self.loading.iter().cloned());
         let broken = has_errors(&self.syntax);
         // An item that does not parse is missing, so names not found may be its echo.
         all.extend(checked.into_iter().filter(|fault| !(broken && fault.code.starts_with("E02"))));
@@ -109,7 +92,7 @@ impl Session {
 
     /// The entry points of a model, with warnings.
     pub fn build(&self, model: Option<&str>, with_train: bool) -> Result<(Built, Vec<Diagnostic>), Failure> {
-        if has_errors(&self.syntax) {
+        if has_errors(&self.syntax) || has_errors(&self.loading) {
             return Err(Failure::Faults(self.check()));
         }
         let (built, faults) =
@@ -122,7 +105,7 @@ impl Session {
 
     /// The file's `test` items.
     pub fn test_cases(&self) -> Result<Vec<TestCase>, Failure> {
-        if has_errors(&self.syntax) {
+        if has_errors(&self.syntax) || has_errors(&self.loading) {
             return Err(Failure::Faults(self.check()));
         }
         let (cases, faults) = self.with_program(sema::test_cases);
@@ -152,9 +135,9 @@ impl Session {
             let std: Vec<&ast::File> = library().files.iter().collect();
             // A file of the library is the one that the library holds, so that it may use what only the library may.
             let main = self.of_library.map_or(&self.main, |position| &library().files[position]);
-            let imports: Vec<(String, &ast::File)> =
-                self.imports.iter().map(|(path, file)| (path.clone(), file)).collect();
-            let program = Program::new(main, &imports, &std, &mut faults);
+            let used: Vec<Imported<'_>> =
+                self.used.iter().map(|file| Imported { tree: &file.tree, used_at: &file.used_at }).collect();
+            let program = Program::new(main, &used, &std, &mut faults);
             let mut result = work(&program, &self.options.sema);
             result.precede(faults);
             result

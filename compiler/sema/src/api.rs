@@ -20,7 +20,8 @@ use graph::{FuncId, Module, Type};
 /// - `eval`: fields, weights, states, `seed` → accumulators (role metric): names ending in `.sum` are added over the
 ///   batches of a split, those ending in `.keep` concatenated along axis 0.
 /// - `eval_finish`: the accumulated `.sum`s by the same names → `loss` and a scalar a metric. A metric `X` with
-///   `X.scores.keep` and `X.labels.keep` instead is the area under the ROC curve, computed by the host.
+///   `X.scores.keep` and `X.labels.keep` instead is the area under the ROC curve, computed by the host; such an area
+///   inside a larger expression is the argument `Y.auc`, of `Y.scores.keep` and `Y.labels.keep`.
 /// - `fit`: fields, weights, states → for each `standardize` instance `NAME.count.sum`, `NAME.total.sum`,
 ///   `NAME.squares.sum` of values centred on the present `NAME.mean` (divided by nothing), for fitting its states.
 #[derive(Clone, Debug)]
@@ -33,9 +34,13 @@ pub struct Built {
     pub inputs: Vec<FieldSpec>,
     pub weights: Vec<WeightInfo>,
     pub states: Vec<WeightInfo>,
+    /// Weights that only training has: what `run` does not read.
+    pub training_weights: Vec<WeightInfo>,
     /// Names of the instances of `standardize`, each with states `NAME.mean` and `NAME.std`.
     pub fits: Vec<String>,
     pub train: Option<TrainSpec>,
+    /// What the weights are called elsewhere.
+    pub maps: Vec<crate::WeightMap>,
     /// Instances in order of application, for `dlc inspect`.
     pub layers: Vec<LayerInfo>,
 }

@@ -160,9 +160,9 @@ impl<'p> Checker<'p> {
         span: Span,
     ) -> Option<Vec<Value<'p>>> {
         let given = self.match_args(&def.name.text, params, args, span)?;
-        // Defaults may name earlier parameters, so the values stand in a scope while they are made.
+        // Defaults may name earlier parameters, so the values stand in a scope while they are made, and nothing else does.
         self.calls.push((def, span));
-        self.frame().scopes.push(Vec::new());
+        let saved = std::mem::replace(&mut self.frame().scopes, vec![Vec::new()]);
         let mut values = Vec::new();
         let mut fine = true;
         for (param, arg) in params.iter().zip(given) {
@@ -181,7 +181,7 @@ impl<'p> Checker<'p> {
             self.frame().bind(&param.name.text, value.clone(), param.name.span);
             values.push(value);
         }
-        self.frame().scopes.pop();
+        self.frame().scopes = saved;
         self.calls.pop();
         fine.then_some(values)
     }

@@ -57,7 +57,8 @@ pub struct Checker<'p> {
     pub module: Module,
     pub frames: Vec<Frame<'p>>,
     pub compiled: BTreeMap<String, Option<Rc<Compiled<'p>>>>,
-    pub consts: BTreeMap<Span, Value<'p>>,
+    /// By their place and whether for training.
+    pub consts: BTreeMap<(Span, bool), Value<'p>>,
     /// The calls under way, innermost last: what is called, and where.
     pub calls: Vec<(&'p ast::Def, Span)>,
     /// Layers that some model, test or layer uses; the others are checked by themselves.
@@ -76,6 +77,8 @@ pub struct Checker<'p> {
     pub plateau: Option<(crate::api::Plateau, graph::NodeId)>,
     /// Fields of the data that the entry point turned out to read.
     pub fields: Vec<(String, graph::NodeId)>,
+    /// The file of the `const` being evaluated, and how many calls were under way there.
+    pub constant_in: Option<(base::FileId, usize)>,
     next_frame: u64,
     pub n_nodes: usize,
     reported: BTreeSet<(&'static str, Option<Span>)>,
@@ -116,6 +119,7 @@ impl<'p> Checker<'p> {
             asserts: None,
             plateau: None,
             fields: Vec::new(),
+            constant_in: None,
             next_frame: 0,
             n_nodes: 0,
             reported: BTreeSet::new(),
@@ -164,20 +168,20 @@ impl<'p> Checker<'p> {
 
     /// Reports a fault, once a place; what lies in the library is told at the user's call.
     pub fn report(&mut self, mut diagnostic: Diagnostic) -> Value<'p> {
-        let main = self.program.main.span.file;
-        let in_main = |span: &Span| span.file == main;
-        if diagnostic.span.is_some_and(|span| !in_main(&span)) {
-            if let Some((def, at)) = self.calls.iter().rev().find(|(_, at)| in_main(at)).copied() {
+        let program = self.program;
+        let in_users = |span: &Span| program.is_users(*span);
+        if diagnostic.span.is_some_and(|span| !in_users(&span)) {
+            if let Some((def, at)) = self.calls.iter().rev().find(|(_, at)| in_users(at)).copied() {
                 let place =
                     diagnostic.labels.first().map_or(String::new(), |label| format!(": {}", label.text));
-                diagnostic.labels.retain(|label| in_main(&label.span));
+                diagnostic.labels.retain(|label| in_users(&label.span));
                 diagnostic.labels.insert(
                     0,
                     base::Label { span: at, text: format!("in this use of `{}`{place}", def.name.text) },
                 );
                 diagnostic.span = Some(at);
             }
-        } else if let Some((def, at)) = self.calls.last().copied().filter(|(_, at)| in_main(at)) {
+        } else if let Some((def, at)) = self.calls.last().copied().filter(|(_, at)| in_users(at)) {
             let known = diagnostic.labels.iter().any(|label| label.span == at);
             if !known && diagnostic.is_error() && self.frame_ref().def.is_some() {
                 diagnostic.labels.push(base::Label {

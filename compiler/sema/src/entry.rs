@@ -89,26 +89,21 @@ pub fn build(
 impl<'p> Checker<'p> {
     /// Faults of items that belong to no model.
     fn file_wide(&mut self) {
-        for train in &self.program.trains {
-            if !self.program.models().any(|def| def.name.text == train.model.text) {
-                let near = base::did_you_mean(
-                    &train.model.text,
-                    self.program.models().map(|def| def.name.text.as_str()),
-                );
-                let help = near.map(|near| format!("did you mean `{near}`?"));
+        let trains = self.program.trains.iter().map(|train| (train.model, "to train"));
+        let weights = self.program.weights.iter().map(|name| (*name, "to give weights to"));
+        let benches = self.program.benches.iter().map(|name| (*name, "to measure"));
+        for (model, what) in trains.chain(weights).chain(benches) {
+            if !self.program.models().any(|def| def.name.text == model.text) {
+                let names = self.program.models().map(|def| def.name.text.as_str());
+                let help = base::did_you_mean(&model.text, names);
                 self.diagnostics.push(
-                    Diagnostic::error("E0212", format!("there is no model `{}` to train", train.model.text))
-                        .label(train.model.span, "not declared in this file")
-                        .maybe_help(help),
+                    Diagnostic::error("E0212", format!("there is no model `{}` {what}", model.text))
+                        .label(model.span, "not declared in this file")
+                        .maybe_help(help.map(|near| format!("did you mean `{near}`?"))),
                 );
             }
         }
-        for (name, _) in &self.program.weights {
-            self.diagnostics.push(
-                Diagnostic::error("E0501", "a `weights … from` map is not supported yet")
-                    .label(name.span, "this parses and formats, but cannot be used so far"),
-            );
-        }
+        self.check_benches();
         for (name, text) in &self.options.set {
             let known = name.starts_with("train.")
                 || self.program.user.items.contains_key(name.as_str())
@@ -140,6 +135,10 @@ impl<'p> Checker<'p> {
             let mut inits = Vec::new();
             self.build_training(def, &train, &mut entries, &mut inits, &mut Vec::new());
             self.build_init(&inits);
+            if !base::has_errors(&self.diagnostics) {
+                let names = inits.iter().filter(|(.., role)| *role == Role::Weight);
+                self.weight_maps(def, &names.map(|(name, ..)| name.as_str()).collect());
+            }
             return None;
         }
         self.push_frame("run", RUN, Some(def));
@@ -174,6 +173,18 @@ impl<'p> Checker<'p> {
         }
         let init = self.build_init(&inits)?;
         entries.push(("init", init));
+        let has = |name: &str| weights.iter().any(|weight| weight.name == *name);
+        let training_weights = inits
+            .iter()
+            .filter(|(name, _, role)| *role == Role::Weight && !has(name))
+            .map(|(name, weight, _)| WeightInfo {
+                name: name.clone(),
+                ty: weight.ty.clone(),
+                span: weight.span,
+            })
+            .collect();
+        let names = inits.iter().filter(|(.., role)| *role == Role::Weight);
+        let maps = self.weight_maps(def, &names.map(|(name, ..)| name.as_str()).collect());
         if base::has_errors(&self.diagnostics) {
             return None;
         }
@@ -184,15 +195,16 @@ impl<'p> Checker<'p> {
             inputs: forward.map(|forward| forward.inputs).unwrap_or_default(),
             weights,
             states,
+            training_weights,
             fits,
             train: spec,
+            maps,
             layers,
         })
     }
 
-    /// Binds configuration and inputs in the present frame and evaluates the body.
-    pub fn forward(&mut self, def: &'p ast::Def) -> Option<Forward> {
-        let errors_before = self.n_errors();
+    /// Binds a model's configuration in the present frame: what `--set` says, else its defaults.
+    pub fn bind_configuration(&mut self, def: &'p ast::Def) {
         for param in def.config.iter().flat_map(|list| &list.params) {
             let value = match (self.options.set.get(&param.name.text), &param.default) {
                 (Some(text), _) => self.setting_text(text),
@@ -205,6 +217,12 @@ impl<'p> Checker<'p> {
             };
             self.frame().bind(&param.name.text, value, param.name.span);
         }
+    }
+
+    /// Binds configuration and inputs in the present frame and evaluates the body.
+    pub fn forward(&mut self, def: &'p ast::Def) -> Option<Forward> {
+        let errors_before = self.n_errors();
+        self.bind_configuration(def);
         let mut inputs = Vec::new();
         for param in &def.inputs.params {
             let Some(ty) = &param.ty else {

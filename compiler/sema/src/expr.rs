@@ -104,6 +104,11 @@ impl<'p> Checker<'p> {
 
     /// The file whose names are in scope: that of the definition being evaluated.
     fn current_file(&self) -> base::FileId {
+        if let Some((file, calls)) = self.constant_in
+            && calls == self.calls.len()
+        {
+            return file;
+        }
         self.calls.last().map_or(self.program.main.span.file, |(def, _)| def.span.file)
     }
 
@@ -126,14 +131,20 @@ impl<'p> Checker<'p> {
         ty: Option<&'p ast::Type>,
         expr: &'p ast::Expr,
     ) -> Value<'p> {
-        if let Some(value) = self.consts.get(&name.span) {
+        // `training` is not the same in all entry points.
+        let key = (name.span, self.frames.last().is_some_and(|frame| frame.mode.training));
+        if let Some(value) = self.consts.get(&key) {
             return value.clone();
         }
         // Names itself: found again while its value is being made.
-        self.consts.insert(name.span, Value::Error);
-        let value = match self.options.set.get(&name.text) {
+        self.consts.insert(key, Value::Error);
+        // `--set` goes by the names of the user's own file.
+        let known = self.program.user.items.iter();
+        let own = known.filter(|(_, item)| matches!(item, Item::Const(own, ..) if own.span == name.span));
+        let set = own.filter_map(|(own, _)| self.options.set.get(*own)).next();
+        let value = match set {
             Some(text) => self.setting_text(text),
-            None => self.expr(expr),
+            None => self.constant_value(name, expr),
         };
         let value = match &value {
             Value::Tensor(_) | Value::Instance(_) | Value::Field(_) => self.error(
@@ -154,7 +165,19 @@ impl<'p> Checker<'p> {
             }
             _ => value,
         };
-        self.consts.insert(name.span, value.clone());
+        self.consts.insert(key, value.clone());
+        value
+    }
+
+    /// A constant sees its own file and nothing of the place that needs it.
+    fn constant_value(&mut self, name: &ast::Name, expr: &'p ast::Expr) -> Value<'p> {
+        let outside = self.constant_in.replace((name.span.file, self.calls.len()));
+        let scopes = std::mem::replace(&mut self.frame().scopes, vec![Vec::new()]);
+        let extra = std::mem::take(&mut self.frame().extra);
+        let value = self.expr(expr);
+        let frame = self.frame();
+        (frame.scopes, frame.extra) = (scopes, extra);
+        self.constant_in = outside;
         value
     }
 

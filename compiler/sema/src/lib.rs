@@ -7,6 +7,7 @@
 mod api;
 mod arith;
 mod augment;
+mod bench;
 mod call;
 mod checker;
 mod entry;
@@ -24,6 +25,7 @@ mod tests;
 mod train;
 mod types;
 mod value;
+mod weight_map;
 
 pub use api::{
     Assert, Augment, Built, Checkpoint, Column, Direction, DrawSpec, EarlyStop, FieldSource, FieldSpec,
@@ -31,5 +33,6 @@ pub use api::{
 };
 pub use checker::Options;
 pub use entry::{build, check};
-pub use program::Program;
+pub use program::{Imported, Program};
 pub use tests::test_cases;
+pub use weight_map::{Foreign, MapRow, WeightMap};

@@ -449,14 +449,13 @@ impl<'p> Checker<'p> {
             (_, Some(name)) => format!("the cost depends on `{name}` only through what has no derivative"),
         };
         // The place itself if it is in the file, else the call that leads into the library.
-        let main = self.program.main.span.file;
         let places = [fault.span].into_iter().chain(fault.calls.iter().copied()).flatten();
-        let place = places.into_iter().find(|place| place.file == main).or(fault.span);
+        let place = places.into_iter().find(|place| self.program.is_users(*place)).or(fault.span);
         let mut diagnostic = Diagnostic::error("E0315", message);
         let reason = fault.reason.clone();
         diagnostic = match place.filter(|place| *place != span) {
             None => diagnostic.label(span, reason),
-            Some(place) if place.file == main => {
+            Some(place) if self.program.is_users(place) => {
                 diagnostic.label(place, reason).label(span, "the derivative is asked for here")
             }
             Some(place) => diagnostic.label(span, "the derivative is asked for here").label(place, reason),

@@ -21,22 +21,30 @@ impl Item<'_> {
 }
 
 /// One file's names, and which other files they come from.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Scope<'p> {
     pub items: IndexMap<&'p str, Item<'p>>,
 }
 
-/// All parsed files of a build. `files[0]` is the user's, the rest of `user` are imports by path, `std` the library's.
+/// A file that others use.
+#[derive(Clone, Copy, Debug)]
+pub struct Imported<'p> {
+    pub tree: &'p ast::File,
+    /// The `use` items that mean it, in whichever files.
+    pub used_at: &'p [Span],
+}
+
+/// All parsed files of a build: the user's, what it uses, the library's.
 #[derive(Debug)]
 pub struct Program<'p> {
     pub main: &'p ast::File,
     pub user: Scope<'p>,
     pub std: Scope<'p>,
-    /// Items of imported files that the main file does not name, for bodies that live there.
+    /// The names in each used file: its own and those that it uses itself.
     pub imported: Vec<(base::FileId, Scope<'p>)>,
     pub trains: Vec<Train<'p>>,
     pub tests: Vec<(&'p ast::Text, &'p ast::Block, Span)>,
-    pub weights: Vec<(&'p ast::Name, Span)>,
+    pub weights: Vec<&'p ast::Name>,
     pub benches: Vec<&'p ast::Name>,
     /// Names that a `use` could not bring: reported there, silent where they are used.
     pub missing: Vec<&'p str>,
@@ -71,56 +79,86 @@ fn collect<'p>(file: &'p ast::File, diagnostics: &mut Vec<Diagnostic>) -> Scope<
     scope
 }
 
+/// Takes the names that the `use` items of a file bring into its scope.
+fn bring<'p>(
+    file: &'p ast::File,
+    scope: &mut Scope<'p>,
+    imports: &[Imported<'p>],
+    declared: &[Scope<'p>],
+    diagnostics: &mut Vec<Diagnostic>,
+) -> Vec<&'p str> {
+    let mut missing = Vec::new();
+    for item in &file.items {
+        let ast::ItemKind::Use { path, imports: names } = &item.kind else { continue };
+        let Some(position) = imports.iter().position(|import| import.used_at.contains(&item.span)) else {
+            // Whoever reads the files has said why this one is not there.
+            missing.extend(names.iter().map(bound));
+            continue;
+        };
+        let dotted: Vec<&str> = path.iter().map(|name| name.text.as_str()).collect();
+        let dotted = dotted.join(".");
+        for import in names {
+            let source = &declared[position];
+            let Some(found) = source.items.get(import.name.text.as_str()).copied() else {
+                diagnostics.push(not_declared(&dotted, imports[position].tree, source, &import.name));
+                missing.push(bound(import));
+                continue;
+            };
+            let name = import.alias.as_ref().unwrap_or(&import.name);
+            if let Some(first) = scope.items.get(name.text.as_str()) {
+                let mut diagnostic = Diagnostic::error("E0202", format!("`{}` is declared twice", name.text))
+                    .label(name.span, "brought here, but the name is taken");
+                // The other one stands in this file too, unless it was brought as well.
+                if first.span().file == name.span.file {
+                    diagnostic = diagnostic.label(first.span(), "first declared here");
+                }
+                diagnostics
+                    .push(diagnostic.help(format!("`{} as …` gives it another name", import.name.text)));
+                continue;
+            }
+            scope.items.insert(&name.text, found);
+        }
+    }
+    missing
+}
+
+fn not_declared(dotted: &str, file: &ast::File, scope: &Scope<'_>, name: &ast::Name) -> Diagnostic {
+    let diagnostic = Diagnostic::error("E0204", format!("`{dotted}` declares no `{}`", name.text))
+        .label(name.span, "not found there");
+    let passed_on = file.items.iter().find_map(|item| match &item.kind {
+        ast::ItemKind::Use { path, imports } => {
+            imports.iter().any(|import| bound(import) == name.text).then_some(path)
+        }
+        _ => None,
+    });
+    if let Some(path) = passed_on {
+        let words: Vec<&str> = path.iter().map(|word| word.text.as_str()).collect();
+        return diagnostic.help(format!(
+            "`{dotted}` itself has it from `{}`, and does not pass it on: use it from there",
+            words.join(".")
+        ));
+    }
+    let near = did_you_mean(&name.text, scope.items.keys().copied());
+    diagnostic.maybe_help(near.map(|near| format!("did you mean `{near}`?")))
+}
+
 impl<'p> Program<'p> {
-    /// Collects names. `imports` are the files that `use` items name, by their dotted path.
+    /// Collects names. Files that a `use` item names and that are not among `imports` were reported already.
     pub fn new(
         main: &'p ast::File,
-        imports: &[(String, &'p ast::File)],
+        imports: &[Imported<'p>],
         std: &[&'p ast::File],
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Program<'p> {
         let mut user = collect(main, diagnostics);
+        let declared: Vec<Scope<'p>> =
+            imports.iter().map(|import| collect(import.tree, diagnostics)).collect();
+        let mut missing = bring(main, &mut user, imports, &declared, diagnostics);
         let mut imported = Vec::new();
-        for (_, file) in imports {
-            imported.push((file.span.file, collect(file, diagnostics)));
-        }
-        let mut missing: Vec<&'p str> = Vec::new();
-        for item in &main.items {
-            let ast::ItemKind::Use { path, imports: names } = &item.kind else { continue };
-            let dotted: Vec<&str> = path.iter().map(|name| name.text.as_str()).collect();
-            let dotted = dotted.join(".");
-            let Some(position) = imports.iter().position(|(path, _)| *path == dotted) else {
-                diagnostics.push(
-                    Diagnostic::error(
-                        "E0203",
-                        format!("there is no file `{}.model` to use", dotted.replace('.', "/")),
-                    )
-                    .label(item.span, "named here")
-                    .help("paths are relative to this file; the standard library needs no `use`"),
-                );
-                missing.extend(names.iter().map(bound));
-                continue;
-            };
-            for import in names {
-                let source = &imported[position].1;
-                let Some(found) = source.items.get(import.name.text.as_str()).copied() else {
-                    let near = did_you_mean(&import.name.text, source.items.keys().copied());
-                    diagnostics.push(
-                        Diagnostic::error("E0204", format!("`{dotted}` declares no `{}`", import.name.text))
-                            .label(import.name.span, "not found there")
-                            .maybe_help(near.map(|near| format!("did you mean `{near}`?"))),
-                    );
-                    missing.push(bound(import));
-                    continue;
-                };
-                let name = import.alias.as_ref().unwrap_or(&import.name);
-                if user.items.insert(&name.text, found).is_some() {
-                    diagnostics.push(
-                        Diagnostic::error("E0202", format!("`{}` is declared twice", name.text))
-                            .label(name.span, "imported here, but declared in this file too"),
-                    );
-                }
-            }
+        for (import, own) in imports.iter().zip(&declared) {
+            let mut scope = own.clone();
+            missing.extend(bring(import.tree, &mut scope, imports, &declared, diagnostics));
+            imported.push((import.tree.span.file, scope));
         }
         let mut library = Scope::default();
         for file in std {
@@ -143,7 +181,7 @@ impl<'p> Program<'p> {
                     program.trains.push(Train { model, fields, settings, span: item.span });
                 }
                 ast::ItemKind::Test { title, body } => program.tests.push((title, body, item.span)),
-                ast::ItemKind::Weights { model, .. } => program.weights.push((model, item.span)),
+                ast::ItemKind::Weights { model, .. } => program.weights.push(model),
                 ast::ItemKind::Bench { model, .. } => program.benches.push(model),
                 _ => {}
             }
@@ -159,6 +197,11 @@ impl<'p> Program<'p> {
             self.imported.iter().find(|(id, _)| *id == file).and_then(|(_, scope)| scope.items.get(name))
         };
         own.or_else(|| self.std.items.get(name)).copied()
+    }
+
+    /// Whether a place lies in a file of the user, not in the library.
+    pub fn is_users(&self, span: Span) -> bool {
+        span.file == self.main.span.file || self.imported.iter().any(|(id, _)| *id == span.file)
     }
 
     pub fn is_std(&self, def: &ast::Def) -> bool {

@@ -40,6 +40,10 @@ impl<'p> Checker<'p> {
         fits: &mut Vec<String>,
     ) -> Option<TrainSpec> {
         self.push_frame("settings", RUN, None);
+        self.bind_configuration(def);
+        for ty in def.inputs.params.iter().filter_map(|param| param.ty.as_ref()) {
+            self.bind_dimensions(ty);
+        }
         let (mut spec, exprs) = self.train_settings(train);
         self.frames.pop();
         let Some(loss) = exprs.loss else {

@@ -106,8 +106,8 @@ impl<'p> Checker<'p> {
         }
     }
 
-    /// The type of a model's input: names that appear first here are dynamic dimensions.
-    pub fn declare_type(&mut self, ty: &'p ast::Type) -> Option<(Type, Vec<Option<Span>>)> {
+    /// Names that appear first in the type of a model's input are dynamic dimensions, unless the build fixes them.
+    pub fn bind_dimensions(&mut self, ty: &'p ast::Type) {
         for dim in &ty.dims {
             let ast::Dim::Expr(expr) = dim else { continue };
             let mut names = Vec::new();
@@ -120,6 +120,11 @@ impl<'p> Checker<'p> {
                 self.frame().bind(name, value, expr.span);
             }
         }
+    }
+
+    /// The type of a model's input.
+    pub fn declare_type(&mut self, ty: &'p ast::Type) -> Option<(Type, Vec<Option<Span>>)> {
+        self.bind_dimensions(ty);
         if let Some(ast::Dim::Rest(name)) = ty.dims.first() {
             self.error(
                 "E0307",

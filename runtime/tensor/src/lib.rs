@@ -3,6 +3,7 @@
 //! Invariants: a tensor's bytes fit its shape and dtype exactly, row-major, aligned to 64; reading never panics on any
 //! bytes and allocates no more than the file or its stated limits justify; equal tensors write equal bytes.
 
+mod arrange;
 mod buffer;
 mod cast;
 mod compare;

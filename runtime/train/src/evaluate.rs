@@ -81,7 +81,10 @@ pub(crate) fn measure(
         .enumerate()
         .map(|(index, arg)| {
             let dtype = finish.arg_dtype(index);
-            let found = accumulated.get(&arg.name).map(|tensor| tensor.cast(dtype));
+            let found = accumulated.get(&arg.name).map(|tensor| tensor.cast(dtype)).or_else(|| {
+                let area = auc(arg.name.strip_suffix(".auc")?, &accumulated)?;
+                Some(Tensor::from_vec([], [area]).and_then(|area| area.cast(dtype)))
+            });
             let other =
                 || parameters.get(arg.role, &arg.name).or_else(|| controls.get(&arg.name)).cloned().map(Ok);
             found.or_else(other).unwrap_or_else(|| Err(unknown(finish, "argument", &arg.name)))

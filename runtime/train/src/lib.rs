@@ -13,8 +13,8 @@
 //! `share`, its part of the update's rows, an f64 that its gradients are multiplied by. `lr_scale` is an f64 that begins
 //! at 1. An optimiser state `ema/NAME` is the running average of the weight `NAME`, which measuring takes instead of it. `eval(fields, weights, states, seed)` gives accumulators: `NAME.sum` is added up
 //! over the batches in f64, `NAME.keep` is concatenated. `eval_finish` takes accumulators by name and gives the loss and
-//! the metrics; a metric `M` that it leaves out is the ROC AUC of `M.scores.keep` and `M.labels.keep`. `fit(fields,
-//! weights, states)` gives the moments that [`Fit`] describes. `run(fields, weights, states)` gives outputs.
+//! the metrics; a metric `M` that it leaves out is the ROC AUC of `M.scores.keep` and `M.labels.keep`, and so is its
+//! argument `M.auc`. `fit(fields, weights, states)` gives the moments that [`Fit`] describes. `run(fields, weights, states)` gives outputs.
 
 mod auc;
 mod checkpoint;

@@ -3,7 +3,7 @@
 use crate::{
     cx::Cx,
     fault::{Fault, InSession},
-    output,
+    output, parameters,
 };
 use base::Diagnostic;
 use clap::{Args, ValueEnum};
@@ -253,8 +253,8 @@ impl Job<'_> {
     /// The weights and states of the model out of a file, which may be a checkpoint with much more in it.
     fn embedded(&self, path: &Path) -> Result<Vec<u8>, Fault> {
         // A run that keeps running averages of its weights was measured by them.
-        let (all, _) = train::read_weights(path)?;
-        let all = all.averaged().into_tensors();
+        let read = parameters::read_weights(self.cx, self.session, self.built, path)?;
+        let all = read.parameters.averaged().into_tensors();
         let mut kept = Weights::default();
         for info in self.built.weights.iter().chain(&self.built.states) {
             let Some(tensor) = all.get(&info.name) else {

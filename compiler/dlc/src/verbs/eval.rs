@@ -5,7 +5,7 @@ use crate::{
     cx::Cx,
     dataset,
     fault::{Fault, InSession},
-    output, training,
+    output, parameters, training,
 };
 use base::Diagnostic;
 use clap::Args;
@@ -55,7 +55,8 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
         Some(file) => file.clone(),
         None => best_checkpoint(&Session::prefix(&built))?,
     };
-    let (parameters, trained) = train::read_weights(&weights)?;
+    let read = parameters::read_weights(cx, &session, &built, &weights)?;
+    let (parameters, trained) = (read.parameters, read.description);
     let mut tables = BTreeMap::new();
     if let Some(trained) = trained.filter(|trained| trained.model == spec.model) {
         // What was held out is what that run held out, whatever seed and split are now, and words mean what they meant.

@@ -57,7 +57,8 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
         dataset::fill_defaults(train, &mut inputs)?;
     }
     let dims = parameters::dims_of(entry, &inputs, &cx.dims());
-    let weights = parameters::weights(cx, &program, &pool, arguments.weights.as_deref(), &dims)?;
+    let file = arguments.weights.as_deref();
+    let weights = parameters::weights(cx, &session, &built, &program, &pool, file, &dims)?;
     let results = parameters::call(cx, entry, &pool, &inputs, &weights, &dims)?;
     let mut tensors: BTreeMap<String, Tensor> = BTreeMap::new();
     for (info, tensor) in entry.info().results.iter().zip(results) {

@@ -51,8 +51,8 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let session = cx.session(&arguments.file)?;
     let (built, warnings) = session.build(cx.model(), false).within(&session)?;
     cx.warn(&warnings, &session);
-    let wanted: &[&str] = if arguments.weights.is_some() { &["run"] } else { &["run", "init"] };
-    let entries = Session::entries(&built, wanted);
+    let entries = parameters::entries("run", &built, arguments.weights.as_deref());
+    let entries = Session::entries(&built, &entries);
     let compiled = session.compile(&built, &entries, &cx.cache, &mut Trace::default()).within(&session)?;
     let program = compiled.load().within(&session)?;
     let pool = cx.pool()?;
@@ -60,7 +60,8 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let mut inputs = parameters::read_inputs(cx, &arguments.input)?;
     let dims = parameters::dims_of(entry, &inputs, &cx.dims());
     parameters::fill_defaults(&session, &built, &dims, &mut inputs)?;
-    let weights = parameters::weights(cx, &program, &pool, arguments.weights.as_deref(), &dims)?;
+    let file = arguments.weights.as_deref();
+    let weights = parameters::weights(cx, &session, &built, &program, &pool, file, &dims)?;
     if arguments.trace || arguments.nan {
         trace(&session, &built, entry, &inputs, &weights, arguments.nan)?;
     }

@@ -4,7 +4,7 @@ use crate::{
     cx::Cx,
     dataset,
     fault::{self, Fault, InSession},
-    output, training,
+    output, parameters, training,
 };
 use base::{Diagnostic, Format, SourceMap};
 use clap::Args;
@@ -65,7 +65,10 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
         clear(&directory)?;
     }
     let start = match &arguments.weights {
-        Some(file) => Some(train::read_weights(file)?.0.fitted(program.entry("step")?, cx.rounds())?),
+        Some(file) => {
+            let read = parameters::read_weights(cx, &session, &built, file)?;
+            Some(read.parameters.fitted(program.entry("step")?, cx.rounds())?)
+        }
         None => None,
     };
     let context = Context { program: &program, pool: &pool, dataset: data.as_ref(), spec: &spec };

@@ -51,7 +51,7 @@ impl<'p> Checker<'p> {
         for (param, arg) in def.inputs.params.iter().zip(given) {
             let (value, place) = match (arg, &param.default) {
                 (Some(arg), _) => (arg.value, arg.span),
-                (None, Some(default)) => (self.expr(default), default.span),
+                (None, Some(default)) => (self.input_default(def, config, default, span), default.span),
                 (None, None) => {
                     self.report(
                         Diagnostic::error(
@@ -102,6 +102,25 @@ impl<'p> Checker<'p> {
         let compiled = self.compile_fresh(def, config, inputs, span).map(Rc::new);
         self.compiled.insert(key, compiled.clone());
         compiled.map(|compiled| (compiled, operands))
+    }
+
+    /// The default of an input: it sees the definition's file and configuration, and nothing of the caller.
+    fn input_default(
+        &mut self,
+        def: &'p ast::Def,
+        config: &[Value<'p>],
+        default: &'p ast::Expr,
+        span: Span,
+    ) -> Value<'p> {
+        let saved = std::mem::replace(&mut self.frame().scopes, vec![Vec::new()]);
+        for (param, value) in def.config.iter().flat_map(|list| &list.params).zip(config) {
+            self.frame().bind(&param.name.text, value.clone(), param.name.span);
+        }
+        self.calls.push((def, span));
+        let value = self.expr(default);
+        self.calls.pop();
+        self.frame().scopes = saved;
+        value
     }
 
     fn compile_fresh(

@@ -193,12 +193,11 @@ impl<'p> Checker<'p> {
     /// What a run-time error points at: for a function of the library that the user calls, the call. A layer of the
     /// library is built once for all its uses, so there it stays the place in the library.
     fn user_place(&self, span: Span) -> Span {
-        let main = self.program.main.span.file;
         let in_library = self.frame_ref().def.is_some_and(|def| self.program.is_std(def));
-        if span.file == main || in_library {
+        if self.program.is_users(span) || in_library {
             return span;
         }
-        let call = self.calls.iter().rev().find(|(_, at)| at.file == main);
+        let call = self.calls.iter().rev().find(|(_, at)| self.program.is_users(*at));
         call.map_or(span, |(_, at)| *at)
     }
 }

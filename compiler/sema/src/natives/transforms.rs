@@ -377,8 +377,7 @@ impl<'p> Checker<'p> {
         match mapped {
             Ok(ids) => self.within_limits(from, span).then_some(ids),
             Err(fault) => {
-                let main = self.program.main.span.file;
-                let place = fault.span.filter(|place| place.file == main).unwrap_or(span);
+                let place = fault.span.filter(|place| self.program.is_users(*place)).unwrap_or(span);
                 let message = format!("this under `vmap` is not supported yet: {}", fault.reason);
                 self.error("E0501", place, message, "cannot be mapped");
                 None

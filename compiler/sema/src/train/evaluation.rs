@@ -89,29 +89,34 @@ impl<'p> Checker<'p> {
             node if matches!(node.op, Op::Cast(_)) => node.inputs[0],
             _ => value,
         };
-        let curve = averages.iter().find_map(|average| match average {
-            Average::Ranking { value, scores, labels } => Some((*value, *scores, *labels)),
-            Average::Mean { .. } => None,
-        });
-        if let Some((id, scores, labels)) = curve {
-            if id != bare {
-                self.unsupported(span, "`roc_auc` inside a larger expression");
-                return None;
-            }
-            self.export(
-                &[(format!("{name}.scores.keep"), scores), (format!("{name}.labels.keep"), labels)],
-                Role::Metric,
-            );
-            return None;
-        }
-        let mut stops: BTreeMap<NodeId, (String, DType)> = BTreeMap::new();
+        let mut stops: BTreeMap<NodeId, (String, DType, Gathered)> = BTreeMap::new();
         let mut accumulators: Vec<(String, NodeId)> = Vec::new();
+        let mut ranked = false;
         for (number, average) in averages.iter().enumerate() {
-            let Average::Mean { value, total, count } = average else { continue };
             let prefix = format!("{name}.{number}");
-            stops.insert(*value, (prefix.clone(), self.ty(*value).dtype));
-            accumulators.push((format!("{prefix}.total.sum"), *total));
-            accumulators.push((format!("{prefix}.count.sum"), *count));
+            match average {
+                Average::Mean { value, total, count } => {
+                    stops.insert(*value, (prefix.clone(), self.ty(*value).dtype, Gathered::Sums));
+                    accumulators.push((format!("{prefix}.total.sum"), *total));
+                    accumulators.push((format!("{prefix}.count.sum"), *count));
+                }
+                Average::Ranking { value: id, scores, labels } => {
+                    // Alone, the host's value is the metric.
+                    let alone = *id == bare;
+                    let prefix = if alone { name.to_string() } else { prefix };
+                    let kept = [
+                        (format!("{prefix}.scores.keep"), *scores),
+                        (format!("{prefix}.labels.keep"), *labels),
+                    ];
+                    if alone {
+                        self.export(&kept, Role::Metric);
+                        return None;
+                    }
+                    ranked = true;
+                    accumulators.extend(kept);
+                    stops.insert(*id, (prefix, self.ty(*id).dtype, Gathered::Curve));
+                }
+            }
         }
         let mut slice = Slice { source: &self.frame_ref().function, stops: &stops, done: BTreeMap::new() };
         let mut attempt = finish.clone();
@@ -119,6 +124,10 @@ impl<'p> Checker<'p> {
             *finish = attempt;
             self.export(&accumulators, Role::Metric);
             return Some(id);
+        }
+        if ranked {
+            self.unsupported(span, "`roc_auc` combined with anything but numbers and metrics of the library");
+            return None;
         }
         // Not made of library means: the mean over batches, weighted by their rows.
         let rows = match batch {
@@ -136,10 +145,17 @@ impl<'p> Checker<'p> {
     }
 }
 
+/// How the host makes one value of what the batches left.
+#[derive(Clone, Copy)]
+enum Gathered {
+    Sums,
+    Curve,
+}
+
 /// Copies an expression into `finish`, with library means replaced by quotients of accumulated sums.
 struct Slice<'a> {
     source: &'a Function,
-    stops: &'a BTreeMap<NodeId, (String, DType)>,
+    stops: &'a BTreeMap<NodeId, (String, DType, Gathered)>,
     done: BTreeMap<NodeId, NodeId>,
 }
 
@@ -150,7 +166,12 @@ impl Slice<'_> {
             return Some(*done);
         }
         let copied = match self.stops.get(&id) {
-            Some((prefix, dtype)) => quotient(module, finish, prefix, *dtype),
+            Some((prefix, dtype, Gathered::Sums)) => quotient(module, finish, prefix, *dtype),
+            Some((prefix, dtype, Gathered::Curve)) => Builder::new(module, finish).param(Param {
+                name: format!("{prefix}.auc"),
+                role: Role::Metric,
+                ty: Type::scalar(*dtype),
+            }),
             None => {
                 let node = &self.source.nodes[id];
                 if matches!(node.op, Op::Parameter(_) | Op::Random(_))

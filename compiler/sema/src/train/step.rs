@@ -193,8 +193,16 @@ impl<'p> Checker<'p> {
             ("total_steps", Value::Tensor(total)),
         ]);
         let Some(optimizer_expr) = exprs.optimizer else { return Some(()) };
-        // The optimiser's scope holds no names of the model: `lr` is its own.
-        let saved = std::mem::replace(&mut self.frame().scopes, vec![Vec::new()]);
+        // Of the model's names, the optimiser's arguments see those that are known now: configuration and dimensions.
+        let known = |value: &Value<'p>| !value.holds_tensor() && !matches!(value, Value::Field(_));
+        let scope = self.frame_ref().snapshot(known);
+        let scope = scope.iter().map(|(name, value)| crate::frame::Binding {
+            name: name.clone(),
+            value: value.clone(),
+            span: optimizer_expr.span,
+        });
+        let scope = vec![scope.collect()];
+        let saved = std::mem::replace(&mut self.frame().scopes, scope);
         let configured =
             self.groups(optimizer_expr).and_then(|groups| self.optimizers(optimizer_expr, &groups));
         let updated = configured.as_ref().and_then(|configured| {

@@ -1,0 +1,114 @@
+//! `bench NAME { … }`: its keys and values are held against what there is to measure.
+
+use crate::{checker::Checker, entry::RUN};
+use base::{Diagnostic, Span, did_you_mean};
+use grammar::ast::{self, Expr, ExprKind, Setting, SettingValue};
+
+const KEYS: &[&str] = &["batch", "threads", "mode", "against", "style", "precision"];
+
+/// The words that a key takes; `against` takes any framework's name.
+fn words(key: &str) -> &'static [&'static str] {
+    match key {
+        "mode" => &["infer", "train"],
+        "style" => &["compiled", "graph", "eager"],
+        "precision" => &["f32", "f64", "f16", "bf16"],
+        _ => &[],
+    }
+}
+
+impl<'p> Checker<'p> {
+    pub fn check_benches(&mut self) {
+        for item in &self.program.main.items {
+            let ast::ItemKind::Bench { model, settings } = &item.kind else { continue };
+            let trained = self.program.trains.iter().any(|train| train.model.text == model.text);
+            self.push_frame("settings", RUN, None);
+            let def = self.program.models().find(|def| def.name.text == model.text);
+            if let Some(def) = def {
+                self.bind_configuration(def);
+            }
+            let mut seen: Vec<(&str, Span)> = Vec::new();
+            for setting in settings {
+                let key = setting.key.text.as_str();
+                if let Some((_, first)) = seen.iter().find(|(known, _)| *known == key) {
+                    self.report(
+                        Diagnostic::error("E0202", format!("`{key}` is set twice"))
+                            .label(setting.key.span, "set again here")
+                            .label(*first, "set here first"),
+                    );
+                    continue;
+                }
+                seen.push((key, setting.key.span));
+                // A model that does not exist has been told.
+                self.bench_setting(key, setting, trained || def.is_none());
+            }
+            self.frames.pop();
+        }
+    }
+
+    fn bench_setting(&mut self, key: &str, setting: &'p Setting, trained: bool) {
+        if key.is_empty() {
+            return;
+        }
+        if !KEYS.contains(&key) {
+            let near = did_you_mean(key, KEYS.iter().copied());
+            self.report(
+                Diagnostic::error("E0415", format!("a bench block has no `{key}`"))
+                    .label(setting.key.span, "not known")
+                    .note(format!("the keys are {}", KEYS.join(", ")))
+                    .maybe_help(near.map(|near| format!("did you mean `{near}`?"))),
+            );
+            return;
+        }
+        let expr = match &setting.value {
+            SettingValue::Expr(expr) => expr,
+            SettingValue::Record(..) => {
+                let message = format!("`{key}` takes a list, not a record");
+                self.error("E0415", setting.span, message, "a record");
+                return;
+            }
+            SettingValue::Error(_) => return,
+        };
+        let values: Vec<&'p Expr> = match &expr.peel().kind {
+            ExprKind::List(items) => items.iter().collect(),
+            _ => vec![expr],
+        };
+        if values.is_empty() {
+            self.error("E0415", expr.span, format!("`{key}` names at least one value"), "empty");
+        }
+        for value in values {
+            match key {
+                "batch" | "threads" => drop(self.whole(value, key, 1)),
+                _ => self.bench_word(key, value, trained),
+            }
+        }
+    }
+
+    fn bench_word(&mut self, key: &str, value: &'p Expr, trained: bool) {
+        let word = match &value.peel().kind {
+            ExprKind::Name(word) | ExprKind::Str(word) => word.as_str(),
+            ExprKind::Error => return,
+            _ => {
+                let example = if key == "against" { "pytorch" } else { words(key)[0] };
+                let message = format!("`{key}` takes names, as in `[{example}]`");
+                self.error("E0415", value.span, message, "not a name");
+                return;
+            }
+        };
+        let known = words(key);
+        if !known.is_empty() && !known.contains(&word) {
+            let near = did_you_mean(word, known.iter().copied());
+            self.report(
+                Diagnostic::error("E0415", format!("`{key}` has no `{word}`"))
+                    .label(value.span, "not known")
+                    .note(format!("there are {}", known.join(", ")))
+                    .maybe_help(near.map(|near| format!("did you mean `{near}`?"))),
+            );
+        } else if key == "mode" && word == "train" && !trained {
+            self.report(
+                Diagnostic::error("E0415", "training is to be measured, but the model has no `train` block")
+                    .label(value.span, "this mode needs one")
+                    .help("leave `train` out, or say how the model is trained"),
+            );
+        }
+    }
+}
