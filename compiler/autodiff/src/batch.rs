@@ -218,10 +218,7 @@ fn drawing_functions(module: &Module) -> Vec<bool> {
 
 /// A draw differs from lane to lane even though its seed does not.
 fn is_drawing(drawing: &[bool], op: &Op) -> bool {
-    match op.callee() {
-        Some(callee) => drawing.get(callee.index()) == Some(&true),
-        None => matches!(op, Op::Random(_)),
-    }
+    matches!(op, Op::Random(_)) || op.bodies().iter().any(|body| drawing.get(body.index()) == Some(&true))
 }
 
 fn with_leading(size: &Dim, shape: &Shape) -> Shape {

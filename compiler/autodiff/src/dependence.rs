@@ -93,6 +93,14 @@ fn walk(
             }
             continue;
         }
+        if node.op.is_tuple() {
+            let reason = format!("`{}` has no derivative yet", node.op.name());
+            let blocked = Some(NoDerivative::new(reason, function, id));
+            for input in &node.inputs {
+                reaches[input.index()].add(&Reach { smooth: false, blocked: blocked.clone() }, &Reach::COST);
+            }
+            continue;
+        }
         let reach = reaches[id.index()].clone();
         if !reach.is_reached() || node.inputs.is_empty() {
             continue;

@@ -72,6 +72,8 @@ pub fn jvp(
             }
             of_calls.insert(id, results);
             in_scope_of(function, id, first);
+        } else if op.is_tuple() {
+            return Err(NoDerivative::new(format!("`{}` has no derivative yet", op.name()), function, id));
         } else if function.ty(id).dtype.is_float() {
             let first = function.nodes.len();
             let mut b = Builder { module, function, span };

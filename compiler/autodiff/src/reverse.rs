@@ -170,6 +170,9 @@ impl Reverse {
         if let Op::Call(call) = &op {
             return self.visit_call(module, function, id, call.callee);
         }
+        if op.is_tuple() && self.call_cotangents.contains_key(&id) {
+            return Err(NoDerivative::new(format!("`{}` has no derivative yet", op.name()), function, id));
+        }
         let Some(cotangent) = self.cotangents.get(&id).copied() else { return Ok(()) };
         match &op {
             Op::Parameter(_) => {}
@@ -239,7 +242,7 @@ impl Reverse {
 fn activity(function: &Function, n_nodes: usize, wrt: &[NodeId]) -> Vec<bool> {
     let mut active: Vec<bool> = Vec::with_capacity(n_nodes);
     for (id, node) in function.nodes.iter().take(n_nodes) {
-        let carries = node.op.callee().is_some() || node.ty().dtype.is_float();
+        let carries = node.op.is_tuple() || node.ty().dtype.is_float();
         let depends = wrt.contains(&id) || node.inputs.iter().any(|input| active[input.index()]);
         active.push(carries && depends);
     }

@@ -37,6 +37,37 @@ fn flops(module: &Module, function: &Function) -> Dim {
                 let operands: Vec<&Type> = node.inputs.iter().map(|id| function.ty(*id)).collect();
                 flops(module, callee).substitute(&bindings(callee, &operands))
             }
+            Op::Scan(scan) => {
+                let callee = &module.functions[scan.body];
+                let operands: Vec<&Type> = node.inputs.iter().map(|id| function.ty(*id)).collect();
+                let Some(parts) = scan.operands(&operands) else { continue };
+                let element = |ty: &&Type| Type::new(ty.dtype, ty.shape.iter().skip(1).cloned().collect());
+                let elements: Vec<Type> = parts.stacked.iter().map(element).collect();
+                let operands: Vec<&Type> = (parts.carried.iter().chain(parts.fixed).copied())
+                    .chain(&elements)
+                    .chain(parts.tables.iter().filter_map(|table| table.first().copied()))
+                    .collect();
+                flops(module, callee).substitute(&bindings(callee, &operands)) * &scan.count
+            }
+            // The dearer branch.
+            Op::Cond(cond) => {
+                let operands: Vec<&Type> = node.inputs.iter().skip(1).map(|id| function.ty(*id)).collect();
+                let of = |body: FuncId| {
+                    let body = &module.functions[body];
+                    flops(module, body).substitute(&bindings(body, &operands))
+                };
+                of(cond.then).max(&of(cond.otherwise))
+            }
+            // As many steps as it may take; one where there is no limit.
+            Op::While(repeat) => {
+                let operands: Vec<&Type> = node.inputs.iter().map(|id| function.ty(*id)).collect();
+                let of = |body: FuncId| {
+                    let body = &module.functions[body];
+                    flops(module, body).substitute(&bindings(body, &operands))
+                };
+                let steps = repeat.limit.clone().unwrap_or_else(|| Dim::from(1i64));
+                (of(repeat.condition) + of(repeat.body)) * steps
+            }
             _ => continue,
         };
     }

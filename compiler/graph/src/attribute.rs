@@ -10,8 +10,8 @@ use std::{collections::BTreeMap, fmt::Write};
 /// How one attribute is written and read. `WORD` attributes stand without their name.
 trait Attribute: Sized {
     const WORD: bool = false;
-    fn write(&self, out: &mut String);
-    fn read(cursor: &mut Cursor<'_>) -> Result<Self, ParseError>;
+    fn write(&self, module: &Module, out: &mut String);
+    fn read(cursor: &mut Cursor<'_>, module: &Module) -> Result<Self, ParseError>;
     /// Puts dimensions in the place of symbols; most attributes hold none.
     fn substitute(&mut self, _: &BTreeMap<Symbol, Dim>) {}
     /// Puts a dtype in the place of `float`.
@@ -26,16 +26,9 @@ macro_rules! attributes {
                 Op::Unary(op) => out.push_str(unary_name(op.op)),
                 Op::Binary(op) => out.push_str(binary_name(op.op)),
                 Op::Constant(constant) => write_constant(constant, out),
-                Op::Call(call) => {
-                    out.push_str("call ");
-                    match module.functions.get(call.callee) {
-                        Some(callee) => write_function_name(&callee.name, out),
-                        None => _ = write!(out, "@{}", call.callee.index()),
-                    }
-                }
                 $(Op::$name(op) => {
                     out.push_str($text);
-                    $(write_attribute(stringify!($field), &op.$field, out);)*
+                    $(write_attribute(stringify!($field), &op.$field, module, out);)*
                     let _ = op;
                 })*
             }
@@ -46,7 +39,7 @@ macro_rules! attributes {
             #[must_use]
             pub fn substitute(mut self, dims: &BTreeMap<Symbol, Dim>) -> Op {
                 match &mut self {
-                    Op::Unary(_) | Op::Binary(_) | Op::Constant(_) | Op::Call(_) => {}
+                    Op::Unary(_) | Op::Binary(_) | Op::Constant(_) => {}
                     $(Op::$name(op) => {
                         $(Attribute::substitute(&mut op.$field, dims);)*
                         let _ = op;
@@ -59,7 +52,7 @@ macro_rules! attributes {
             #[must_use]
             pub fn choose_float(mut self, float: DType) -> Op {
                 match &mut self {
-                    Op::Unary(_) | Op::Binary(_) | Op::Call(_) => {}
+                    Op::Unary(_) | Op::Binary(_) => {}
                     Op::Constant(constant) => Attribute::choose_float(&mut constant.dtype, float),
                     $(Op::$name(op) => {
                         $(Attribute::choose_float(&mut op.$field, float);)*
@@ -75,9 +68,8 @@ macro_rules! attributes {
             -> Result<Op, ParseError> {
             match name {
                 "const" => read_constant(cursor, types),
-                "call" => Ok(Op::from(ops::Call { callee: read_callee(cursor, module)? })),
                 $($text => Ok(Op::$name(ops::$name {
-                    $($field: read_attribute(stringify!($field), cursor)?,)*
+                    $($field: read_attribute(stringify!($field), cursor, module)?,)*
                 })),)*
                 _ => match (unary(name), binary(name)) {
                     (Some(op), _) => Ok(Op::from(ops::Unary { op })),
@@ -111,6 +103,10 @@ attributes! {
     Iota = "iota" { shape, axis }
     Random = "random" { distribution, dtype, shape, draw }
     StopGradient = "stop_gradient" {}
+    Call = "call" { callee }
+    Scan = "scan" { body, count, reverse, carried, fixed, stacked, tables, table_results, remat }
+    Cond = "cond" { then, otherwise }
+    While = "while" { condition, body, carried, limit }
     Get = "get" { index }
 }
 
@@ -149,80 +145,116 @@ words! { distribution_name, distribution, ops::Distribution,
     Uniform = "uniform", Normal = "normal",
 }
 
-fn write_attribute<A: Attribute>(name: &str, value: &A, out: &mut String) {
+fn write_attribute<A: Attribute>(name: &str, value: &A, module: &Module, out: &mut String) {
     out.push(' ');
     if !A::WORD {
         out.push_str(name);
         out.push('=');
     }
-    value.write(out);
+    value.write(module, out);
 }
 
-fn read_attribute<A: Attribute>(name: &str, cursor: &mut Cursor<'_>) -> Result<A, ParseError> {
+fn read_attribute<A: Attribute>(
+    name: &str,
+    cursor: &mut Cursor<'_>,
+    module: &Module,
+) -> Result<A, ParseError> {
     if !A::WORD {
         cursor.expect(name)?;
         cursor.expect("=")?;
     }
-    A::read(cursor)
+    A::read(cursor, module)
 }
 
 impl Attribute for usize {
-    fn write(&self, out: &mut String) {
+    fn write(&self, _: &Module, out: &mut String) {
         _ = write!(out, "{self}");
     }
-    fn read(cursor: &mut Cursor<'_>) -> Result<usize, ParseError> {
+    fn read(cursor: &mut Cursor<'_>, _: &Module) -> Result<usize, ParseError> {
         cursor.integer()
     }
 }
 
 impl Attribute for bool {
-    fn write(&self, out: &mut String) {
+    fn write(&self, _: &Module, out: &mut String) {
         _ = write!(out, "{self}");
     }
-    fn read(cursor: &mut Cursor<'_>) -> Result<bool, ParseError> {
+    fn read(cursor: &mut Cursor<'_>, _: &Module) -> Result<bool, ParseError> {
         cursor.word(|word| word.parse().ok(), "true or false")
     }
 }
 
 impl Attribute for u32 {
-    fn write(&self, out: &mut String) {
+    fn write(&self, _: &Module, out: &mut String) {
         _ = write!(out, "{self}");
     }
-    fn read(cursor: &mut Cursor<'_>) -> Result<u32, ParseError> {
+    fn read(cursor: &mut Cursor<'_>, _: &Module) -> Result<u32, ParseError> {
         cursor.integer()
     }
 }
 
 impl Attribute for i64 {
-    fn write(&self, out: &mut String) {
+    fn write(&self, _: &Module, out: &mut String) {
         _ = write!(out, "{self}");
     }
-    fn read(cursor: &mut Cursor<'_>) -> Result<i64, ParseError> {
+    fn read(cursor: &mut Cursor<'_>, _: &Module) -> Result<i64, ParseError> {
         cursor.integer()
     }
 }
 
 /// In parentheses, because a dimension may hold spaces; in a list it needs none.
 impl Attribute for Dim {
-    fn write(&self, out: &mut String) {
-        _ = write!(out, "({self})");
+    fn write(&self, _: &Module, out: &mut String) {
+        write_dim(self, out);
     }
-    fn read(cursor: &mut Cursor<'_>) -> Result<Dim, ParseError> {
-        cursor.expect("(")?;
-        let dim = cursor.dim()?;
-        cursor.expect(")")?;
-        Ok(dim)
+    fn read(cursor: &mut Cursor<'_>, _: &Module) -> Result<Dim, ParseError> {
+        read_dim(cursor)
     }
     fn substitute(&mut self, dims: &BTreeMap<Symbol, Dim>) {
         *self = Dim::substitute(self, dims);
     }
 }
 
+/// `none`, or as a dimension.
+impl Attribute for Option<Dim> {
+    fn write(&self, _: &Module, out: &mut String) {
+        match self {
+            Some(dim) => write_dim(dim, out),
+            None => out.push_str("none"),
+        }
+    }
+    fn read(cursor: &mut Cursor<'_>, _: &Module) -> Result<Option<Dim>, ParseError> {
+        if cursor.eat("none") { Ok(None) } else { read_dim(cursor).map(Some) }
+    }
+    fn substitute(&mut self, dims: &BTreeMap<Symbol, Dim>) {
+        if let Some(dim) = self {
+            *dim = Dim::substitute(dim, dims);
+        }
+    }
+}
+
+/// The function's name.
+impl Attribute for FuncId {
+    const WORD: bool = true;
+    fn write(&self, module: &Module, out: &mut String) {
+        match module.functions.get(*self) {
+            Some(function) => write_function_name(&function.name, out),
+            None => _ = write!(out, "@{}", self.index()),
+        }
+    }
+    fn read(cursor: &mut Cursor<'_>, module: &Module) -> Result<FuncId, ParseError> {
+        cursor.expect("@")?;
+        let error = cursor.error("no function of this name stands above");
+        let name = cursor.name()?;
+        module.find(&name).ok_or(error)
+    }
+}
+
 impl Attribute for Shape {
-    fn write(&self, out: &mut String) {
+    fn write(&self, _: &Module, out: &mut String) {
         _ = write!(out, "{self}");
     }
-    fn read(cursor: &mut Cursor<'_>) -> Result<Shape, ParseError> {
+    fn read(cursor: &mut Cursor<'_>, _: &Module) -> Result<Shape, ParseError> {
         cursor.shape()
     }
     fn substitute(&mut self, dims: &BTreeMap<Symbol, Dim>) {
@@ -231,10 +263,10 @@ impl Attribute for Shape {
 }
 
 impl Attribute for Vec<Dim> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, _: &Module, out: &mut String) {
         write_list(self, out, |dim, out| _ = write!(out, "{dim}"));
     }
-    fn read(cursor: &mut Cursor<'_>) -> Result<Vec<Dim>, ParseError> {
+    fn read(cursor: &mut Cursor<'_>, _: &Module) -> Result<Vec<Dim>, ParseError> {
         cursor.shape().map(|shape| shape.0)
     }
     fn substitute(&mut self, dims: &BTreeMap<Symbol, Dim>) {
@@ -245,28 +277,28 @@ impl Attribute for Vec<Dim> {
 }
 
 impl Attribute for Vec<usize> {
-    fn write(&self, out: &mut String) {
-        write_list(self, out, Attribute::write);
+    fn write(&self, _: &Module, out: &mut String) {
+        write_list(self, out, |item, out| _ = write!(out, "{item}"));
     }
-    fn read(cursor: &mut Cursor<'_>) -> Result<Vec<usize>, ParseError> {
+    fn read(cursor: &mut Cursor<'_>, _: &Module) -> Result<Vec<usize>, ParseError> {
         cursor.list("[", "]", Cursor::integer)
     }
 }
 
 impl Attribute for Vec<i64> {
-    fn write(&self, out: &mut String) {
-        write_list(self, out, Attribute::write);
+    fn write(&self, _: &Module, out: &mut String) {
+        write_list(self, out, |item, out| _ = write!(out, "{item}"));
     }
-    fn read(cursor: &mut Cursor<'_>) -> Result<Vec<i64>, ParseError> {
+    fn read(cursor: &mut Cursor<'_>, _: &Module) -> Result<Vec<i64>, ParseError> {
         cursor.list("[", "]", Cursor::integer)
     }
 }
 
 impl Attribute for DType {
-    fn write(&self, out: &mut String) {
+    fn write(&self, _: &Module, out: &mut String) {
         out.push_str(self.name());
     }
-    fn read(cursor: &mut Cursor<'_>) -> Result<DType, ParseError> {
+    fn read(cursor: &mut Cursor<'_>, _: &Module) -> Result<DType, ParseError> {
         cursor.word(DType::parse, "a dtype")
     }
     fn choose_float(&mut self, float: DType) {
@@ -278,27 +310,27 @@ impl Attribute for DType {
 
 impl Attribute for kernel::Combine {
     const WORD: bool = true;
-    fn write(&self, out: &mut String) {
+    fn write(&self, _: &Module, out: &mut String) {
         out.push_str(combine_name(*self));
     }
-    fn read(cursor: &mut Cursor<'_>) -> Result<kernel::Combine, ParseError> {
+    fn read(cursor: &mut Cursor<'_>, _: &Module) -> Result<kernel::Combine, ParseError> {
         cursor.word(combine, "a reduction")
     }
 }
 
 impl Attribute for ops::Distribution {
     const WORD: bool = true;
-    fn write(&self, out: &mut String) {
+    fn write(&self, _: &Module, out: &mut String) {
         out.push_str(distribution_name(*self));
     }
-    fn read(cursor: &mut Cursor<'_>) -> Result<ops::Distribution, ParseError> {
+    fn read(cursor: &mut Cursor<'_>, _: &Module) -> Result<ops::Distribution, ParseError> {
         cursor.word(distribution, "a distribution")
     }
 }
 
 /// `[#0, 2*#1 + #3 + (n - 1)]`: index numbers after `#`, an offset that is not 0 in parentheses.
 impl Attribute for Vec<ops::Subscript> {
-    fn write(&self, out: &mut String) {
+    fn write(&self, _: &Module, out: &mut String) {
         write_list(self, out, |subscript, out| {
             let mut separator = "";
             for (coefficient, index) in &subscript.terms {
@@ -311,16 +343,16 @@ impl Attribute for Vec<ops::Subscript> {
             }
             if subscript.terms.is_empty() || !subscript.offset.is_const(0) {
                 out.push_str(separator);
-                subscript.offset.write(out);
+                write_dim(&subscript.offset, out);
             }
         });
     }
-    fn read(cursor: &mut Cursor<'_>) -> Result<Vec<ops::Subscript>, ParseError> {
+    fn read(cursor: &mut Cursor<'_>, _: &Module) -> Result<Vec<ops::Subscript>, ParseError> {
         cursor.list("[", "]", |cursor| {
             let mut subscript = ops::Subscript { terms: Vec::new(), offset: Dim::from(0i64) };
             loop {
                 if cursor.at("(") {
-                    subscript.offset = Dim::read(cursor)?;
+                    subscript.offset = read_dim(cursor)?;
                     return Ok(subscript);
                 }
                 let coefficient = if cursor.at("#") {
@@ -362,11 +394,15 @@ pub(crate) fn write_function_name(name: &str, out: &mut String) {
     crate::print::write_name(name, out);
 }
 
-fn read_callee(cursor: &mut Cursor<'_>, module: &Module) -> Result<FuncId, ParseError> {
-    cursor.expect("@")?;
-    let error = cursor.error("no function of this name stands above");
-    let name = cursor.name()?;
-    module.find(&name).ok_or(error)
+fn write_dim(dim: &Dim, out: &mut String) {
+    _ = write!(out, "({dim})");
+}
+
+fn read_dim(cursor: &mut Cursor<'_>) -> Result<Dim, ParseError> {
+    cursor.expect("(")?;
+    let dim = cursor.dim()?;
+    cursor.expect(")")?;
+    Ok(dim)
 }
 
 /// The values; dtype and shape are the node's type. A NaN other than the usual one shows its bits.

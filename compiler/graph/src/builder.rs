@@ -64,9 +64,37 @@ impl<'m> Builder<'m> {
         })
     }
 
+    /// Adds an operation that runs functions; its results in order.
+    pub fn try_results(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Result<Vec<NodeId>, Box<Fault>> {
+        let tuple = self.try_add(op.into(), inputs)?;
+        let n_results = self.function.nodes[tuple].types.len();
+        Ok((0..n_results).map(|index| self.add(Op::from(crate::ops::Get { index }), &[tuple])).collect())
+    }
+
+    /// The same with operands that are known to fit.
+    ///
+    /// # Panics
+    /// As [`Builder::add`].
+    #[track_caller]
+    pub fn results(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Vec<NodeId> {
+        let tuple = self.add(op.into(), inputs);
+        let n_results = self.function.nodes[tuple].types.len();
+        (0..n_results).map(|index| self.add(Op::from(crate::ops::Get { index }), &[tuple])).collect()
+    }
+
     pub fn call(&mut self, callee: FuncId, inputs: &[NodeId]) -> Result<Vec<NodeId>, Box<Fault>> {
-        let call = self.try_add(Op::from(crate::ops::Call { callee }), inputs)?;
-        let n_results = self.function.nodes[call].types.len();
-        Ok((0..n_results).map(|index| self.add(Op::from(crate::ops::Get { index }), &[call])).collect())
+        self.try_results(crate::ops::Call { callee }, inputs)
+    }
+
+    /// `then` or `otherwise` of `inputs`.
+    pub fn cond(
+        &mut self,
+        condition: NodeId,
+        then: FuncId,
+        otherwise: FuncId,
+        inputs: &[NodeId],
+    ) -> Result<Vec<NodeId>, Box<Fault>> {
+        let operands: Vec<NodeId> = std::iter::once(condition).chain(inputs.iter().copied()).collect();
+        self.try_results(crate::ops::Cond { then, otherwise }, &operands)
     }
 }

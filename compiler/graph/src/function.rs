@@ -5,6 +5,8 @@ use base::{Id, IdVec, Span};
 use shape::{Dim, Facts, Symbol};
 use std::sync::Arc;
 
+pub(crate) const READ_WITH_GET: &str = "the results of what runs functions are read with `get`";
+
 pub type NodeId = Id<Node>;
 pub type FuncId = Id<Function>;
 
@@ -13,7 +15,7 @@ pub type FuncId = Id<Function>;
 pub struct Node {
     pub op: Op,
     pub inputs: Vec<NodeId>,
-    /// One type a result. All but `call` have one result; the results of a call are read with `get`.
+    /// One type a result. What runs functions has any number of results, which are read with `get`; all others have one.
     pub types: Vec<Type>,
     /// Where in the source it comes from.
     pub span: Option<Span>,
@@ -148,8 +150,8 @@ impl Function {
             match (op, node.types.as_slice()) {
                 // It picks one of several results, so it has to see them all.
                 (Op::Get(_), all) => types.extend(all),
-                (_, [ty]) if node.op.callee().is_none() => types.push(ty),
-                _ => return Err(Fault::attribute("the results of a call are read with `get`").into()),
+                (_, [ty]) if !node.op.is_tuple() => types.push(ty),
+                _ => return Err(Fault::attribute(READ_WITH_GET).into()),
             }
         }
         op.infer_in(module, &self.facts, &types)

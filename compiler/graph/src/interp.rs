@@ -5,6 +5,7 @@
 //! wrap to their dtype in both. Only nodes that a result needs are evaluated.
 
 mod bind;
+mod control;
 mod round;
 
 use crate::{Array, DType, EvalError, FuncId, Function, Module, NodeId, Op, Type};
@@ -29,11 +30,13 @@ pub struct Options<'t> {
     pub trace: Option<Trace<'t>>,
     /// A value of more elements ends the run with an error.
     pub max_elements: usize,
+    /// A `while` that takes more steps ends the run with an error.
+    pub max_steps: usize,
 }
 
 impl Options<'_> {
     pub fn exact() -> Options<'static> {
-        Options { mode: Mode::Exact, trace: None, max_elements: 1 << 26 }
+        Options { mode: Mode::Exact, trace: None, max_elements: 1 << 26, max_steps: 1 << 20 }
     }
 
     pub fn rounded(float: kernel::DType) -> Options<'static> {
@@ -98,14 +101,10 @@ impl Interpreter<'_, '_> {
             let results = match &node.op {
                 Op::Parameter(parameter) => vec![inputs[parameter.index].clone()],
                 Op::Get(get) => vec![values[node.inputs[0].index()][get.index].clone()],
-                Op::Call(call) => {
-                    let callee = self.module.functions.get(call.callee).ok_or_else(|| {
-                        EvalError(format!("a call of {:?}, which the module does not have", call.callee))
-                    })?;
+                op if op.is_tuple() => {
                     let operands: Vec<Rc<Array>> =
                         node.inputs.iter().map(|input| values[input.index()][0].clone()).collect();
-                    let env = bind::bind_call(callee, &operands, env)?;
-                    self.call(callee, &operands, &env, depth + 1)?
+                    self.run_bodies(node, &operands, env, depth)?
                 }
                 op => {
                     let operands: Vec<&Array> =
@@ -138,16 +137,7 @@ impl Interpreter<'_, '_> {
         env: &BTreeMap<Symbol, i64>,
     ) -> Result<Array, EvalError> {
         let dims = |dim: &Dim| bind::evaluate(dim, env);
-        let extents = ty.shape.iter().map(dims).collect::<Result<Vec<i64>, EvalError>>()?;
-        let mut elements = 1usize;
-        for extent in &extents {
-            let extent = usize::try_from(*extent)
-                .map_err(|_| EvalError(format!("the shape {} has the negative extent {extent}", ty.shape)))?;
-            elements = elements.saturating_mul(extent);
-        }
-        if elements > self.options.max_elements {
-            return Err(EvalError(format!("a value of {elements} elements is over the limit of this run")));
-        }
+        let extents = self.extents(ty, env)?;
         // The operator sees the dtype of the build, because the bits of a random draw depend on it.
         let dtype = match self.options.mode {
             Mode::Exact => ty.dtype,
@@ -165,6 +155,23 @@ impl Interpreter<'_, '_> {
             result.values.mapv_inplace(|value| round(value, dtype));
         }
         Ok(result)
+    }
+
+    /// The shape in numbers, if a value of it is within the limit.
+    fn extents(&self, ty: &Type, env: &BTreeMap<Symbol, i64>) -> Result<Vec<usize>, EvalError> {
+        let mut elements = 1usize;
+        let mut extents = Vec::with_capacity(ty.rank());
+        for dim in ty.shape.iter() {
+            let extent = bind::evaluate(dim, env)?;
+            let extent = usize::try_from(extent)
+                .map_err(|_| EvalError(format!("the shape {} has the negative extent {extent}", ty.shape)))?;
+            elements = elements.saturating_mul(extent);
+            extents.push(extent);
+        }
+        if elements > self.options.max_elements {
+            return Err(EvalError(format!("a value of {elements} elements is over the limit of this run")));
+        }
+        Ok(extents)
     }
 }
 

@@ -9,6 +9,7 @@ use shape::{Dim, Facts};
 
 mod batching;
 mod evaluation;
+mod functions;
 mod operands;
 mod sampling;
 
@@ -118,7 +119,13 @@ ops! {
     stop_gradient::StopGradient = "stop_gradient",
     /// Another function of the module.
     call::Call = "call",
-    /// One result of a call.
+    /// A function applied from step to step, a known number of times.
+    scan::Scan = "scan",
+    /// One of two functions.
+    branch::Cond = "cond",
+    /// A function applied while a condition holds.
+    repeat_while::While = "while",
+    /// One result of an operator that runs functions.
     get::Get = "get",
 }
 
@@ -126,9 +133,10 @@ pub use call::bind;
 pub use contract::Subscript;
 pub use gather::Bound;
 pub use random::Distribution;
+pub use scan::ScanParts;
 
 impl Op {
-    /// Types of the results; a call's come from the function it names.
+    /// Types of the results; those of functions that it runs come from these.
     pub fn infer_in(
         &self,
         module: &Module,
@@ -137,6 +145,9 @@ impl Op {
     ) -> Result<Vec<Type>, Box<Fault>> {
         match self {
             Op::Call(call) => call.infer_call(module, facts, inputs),
+            Op::Scan(scan) => scan.infer_scan(module, facts, inputs),
+            Op::Cond(cond) => cond.infer_cond(module, facts, inputs),
+            Op::While(repeat) => repeat.infer_while(module, facts, inputs),
             op => op.infer(facts, inputs),
         }
     }
@@ -147,6 +158,22 @@ impl Op {
             Op::Gather(gather) => Some(gather.bound(inputs)),
             Op::ScatterAdd(scatter) => Some(scatter.bound(inputs)),
             _ => None,
+        }
+    }
+
+    /// Whether it runs functions of the module: it has any number of results then, which are read with `get`.
+    pub fn is_tuple(&self) -> bool {
+        matches!(self, Op::Call(_) | Op::Scan(_) | Op::Cond(_) | Op::While(_))
+    }
+
+    /// The functions that it runs; they come before those that run them.
+    pub fn bodies(&self) -> Vec<FuncId> {
+        match self {
+            Op::Call(call) => vec![call.callee],
+            Op::Scan(scan) => vec![scan.body],
+            Op::Cond(cond) => vec![cond.then, cond.otherwise],
+            Op::While(repeat) => vec![repeat.condition, repeat.body],
+            _ => Vec::new(),
         }
     }
 

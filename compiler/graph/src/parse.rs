@@ -1,8 +1,8 @@
 //! Reads the text form of modules. Types are inferred again and compared with those written.
 
 use crate::{
-    Builder, DType, Effect, Function, Module, Node, NodeId, Op, Param, Role, Type, attribute, ops::Parameter,
-    print::is_name_char, verify::same_type,
+    Builder, DType, Effect, Function, Module, Node, NodeId, Op, Param, Role, Type, attribute,
+    function::READ_WITH_GET, ops::Parameter, print::is_name_char, verify::same_type,
 };
 use shape::{Dim, Shape};
 use std::{collections::BTreeMap, fmt, str::FromStr};
@@ -93,8 +93,8 @@ fn read_function(cursor: &mut Cursor<'_>, module: &Module) -> Result<Function, P
             cursor.expect(",")?;
         }
         let value = cursor.value(&labels)?;
-        if function.nodes[value].types.len() != 1 {
-            return Err(cursor.error("the results of a call are read with `get`"));
+        if function.nodes[value].op.is_tuple() {
+            return Err(cursor.error(READ_WITH_GET));
         }
         function.results.push((name, role, value));
     }
@@ -159,11 +159,6 @@ fn read_node(
         let ty = known.ok_or_else(|| fault(format!("there is no parameter {}", parameter.index)))?;
         function.nodes.push(Node { op, inputs, types: ty, span: None, scope: None })
     } else {
-        // A `get` names a call, all others values.
-        let reads_call = matches!(op, Op::Get(_));
-        if !reads_call && inputs.iter().any(|input| function.nodes[*input].types.len() != 1) {
-            return Err(fault("the results of a call are read with `get`".into()));
-        }
         match op {
             Op::Get(get) => read_result(function, get, &inputs).map_err(fault)?,
             op => {
@@ -184,13 +179,14 @@ fn read_node(
 }
 
 fn read_result(function: &mut Function, get: crate::ops::Get, inputs: &[NodeId]) -> Result<NodeId, String> {
-    let [call] = inputs else { return Err("`get` takes one call".into()) };
-    let node = &function.nodes[*call];
-    if node.op.callee().is_none() {
-        return Err("`get` takes one call".into());
+    const ONE: &str = "`get` takes one operand that runs functions";
+    let [tuple] = inputs else { return Err(ONE.into()) };
+    let node = &function.nodes[*tuple];
+    if !node.op.is_tuple() {
+        return Err(ONE.into());
     }
     let ty = node.types.get(get.index).cloned();
-    let ty = ty.ok_or_else(|| format!("the call has no result {}", get.index))?;
+    let ty = ty.ok_or_else(|| format!("`{}` has no result {} here", node.op.name(), get.index))?;
     Ok(function.nodes.push(Node {
         op: Op::from(get),
         inputs: inputs.to_vec(),

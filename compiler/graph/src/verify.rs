@@ -3,7 +3,7 @@
 //! - operands come before their users, and are single values except for `get`;
 //! - each node's types are what its operator infers, up to provable equality;
 //! - parameter nodes name a parameter, each at most one, and have its type; results name values;
-//! - callees come before callers, `get` reads a result that its call has, functions have distinct names.
+//! - functions come before those that run them, `get` reads a result that there is, functions have distinct names.
 
 use crate::{Function, Module, Node, Op, Type};
 use shape::{Facts, Proof};
@@ -16,8 +16,8 @@ pub fn verify(module: &Module) -> Result<(), String> {
             return Err(format!("two functions have the name `{}`", function.name));
         }
         for (_, node) in function.nodes.iter() {
-            if node.op.callee().is_some_and(|callee| callee >= id) {
-                return Err(format!("`{}` calls a function that does not come before it", function.name));
+            if node.op.bodies().iter().any(|body| *body >= id) {
+                return Err(format!("`{}` runs a function that does not come before it", function.name));
             }
         }
         verify_function(module, function)?;
@@ -41,7 +41,7 @@ pub fn verify_function(module: &Module, function: &Function) -> Result<(), Strin
     }
     for (name, _, value) in &function.results {
         match function.nodes.get(*value) {
-            Some(node) if node.types.len() == 1 => {}
+            Some(node) if !node.op.is_tuple() => {}
             _ => return Err(format!("`{}`: the result `{name}` is not a value", function.name)),
         }
     }
@@ -58,24 +58,22 @@ fn verify_node(module: &Module, function: &Function, position: usize, node: &Nod
             None => return Err(format!("there is no parameter {}", parameter.index)),
         },
         Op::Get(get) => {
-            let [call] = node.inputs.as_slice() else { return Err("it does not read one call".into()) };
-            let call = &function.nodes[*call];
-            if call.op.callee().is_none() {
-                return Err("it does not read a call".into());
+            let [tuple] = node.inputs.as_slice() else { return Err("it does not read one node".into()) };
+            let tuple = &function.nodes[*tuple];
+            if !tuple.op.is_tuple() {
+                return Err("it does not read what runs functions".into());
             }
-            vec![call.types.get(get.index).cloned().ok_or("the call has no such result")?]
+            vec![tuple.types.get(get.index).cloned().ok_or("there is no such result")?]
         }
         op => {
-            if let Some(callee) = op.callee()
-                && module.functions.get(callee).is_none()
-            {
-                return Err("the function it calls does not exist".into());
+            if op.bodies().iter().any(|body| module.functions.get(*body).is_none()) {
+                return Err("a function it runs does not exist".into());
             }
             let mut inputs = Vec::with_capacity(node.inputs.len());
             for input in &node.inputs {
                 let operand = &function.nodes[*input];
-                if operand.op.callee().is_some() {
-                    return Err("it uses a call as a value".into());
+                if operand.op.is_tuple() {
+                    return Err("it uses what has several results as a value".into());
                 }
                 inputs.push(operand.ty());
             }

@@ -125,7 +125,7 @@ fn the_verifier_finds_broken_modules() {
         ),
         (
             |m, _, main| m.functions[main].nodes[NodeId::new(3)].inputs[0] = NodeId::new(1),
-            "does not read a call",
+            "does not read what runs functions",
         ),
         (|m, _, main| m.functions[main].results[0].2 = NodeId::new(2), "is not a value"),
         (|m, half, _| m.functions[half].name = "main".into(), "two functions"),

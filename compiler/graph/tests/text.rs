@@ -44,6 +44,35 @@ const ALL_OPERATORS: &str = r##"fn @"odd name" composite "soft\"max" (%0: x: flo
   return %22, %11
 }
 
+fn @step (%0: h: float[k] input, %1: w: float[k] input, %2: x: float[k] input, %3: t: float[k] input) -> (h: output, y: output, z: output) {
+  %4: float[k] = add %0 %1
+  return %4, %2, %3
+}
+
+fn @goes_on (%0: h: float[k] input, %1: w: float[k] input) -> (c: output) {
+  %2: float = reduce sum axes=[0] %0
+  %3: float = reduce sum axes=[0] %1
+  %4: bool = lt %2 %3
+  return %4
+}
+
+fn @doubled (%0: h: float[k] input, %1: w: float[k] input) -> (h: output) {
+  %2: float[k] = add %0 %0
+  return %2
+}
+
+fn @loops (%0: h: float[k] input, %1: w: float[k] input, %2: x: float[2, k] input, %3: c: bool input) -> (a: output) {
+  %4: (float[k], float[2, k], float[k], float[k]) = scan @step count=(2) reverse=true carried=1 fixed=1 stacked=1 tables=1 table_results=1 remat=false %0 %1 %2 %0 %1
+  %5: float[k] = get index=0 %4
+  %6: float[k] = cond @doubled @doubled %3 %5 %1
+  %7: float[k] = get index=0 %6
+  %8: float[k] = while @goes_on @doubled carried=1 limit=(k + 1) %7 %1
+  %9: float[k] = get index=0 %8
+  %10: float[k] = while @goes_on @doubled carried=1 limit=none %9 %1
+  %11: float[k] = get index=0 %10
+  return %11
+}
+
 fn @caller (x: float[a, 10] input, w: float[10] input) -> (out: output) {
   %0: float[10] = param index=1
   %1: float[a, 10] = param index=0
@@ -88,7 +117,7 @@ fn faults_are_told_with_their_place() {
         (in_body("%1: f32[n] = exp %9"), (2, 21), "no value of this label"),
         (in_body("%0: f32[n] = exp %0"), (2, 4), "this label stands already"),
         (in_body("%1: f32[n] = call @g %0"), (2, 22), "no function of this name"),
-        (in_body("%1: f32[n] = get index=0 %0"), (2, 7), "takes one call"),
+        (in_body("%1: f32[n] = get index=0 %0"), (2, 7), "takes one operand that runs functions"),
         (in_body("%1: f32[2] = const {1.0}"), (2, 21), "number of values"),
         (in_body("%1: f32[n] = const {1.0}"), (2, 21), "sizes are numbers"),
         (in_body("%1: f32[n] = param index=1"), (2, 7), "no parameter 1"),

@@ -25,6 +25,7 @@ fn fold(b: &mut Builder<'_>, node: &Node, float: kernel::DType) -> Option<NodeId
         // Nothing to gain: indices and repeated values are computed where they are read.
         Op::Parameter(_) | Op::Constant(_) | Op::Call(_) | Op::Get(_) | Op::Random(_) | Op::Iota(_) => None,
         Op::Broadcast(_) => None,
+        op if op.is_tuple() => None,
         Op::Unary(_) | Op::Binary(_) | Op::Select(_) | Op::Cast(_) => {
             fold_splats(b, node, float).or_else(|| fold_constants(b, node, float))
         }

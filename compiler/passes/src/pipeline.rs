@@ -109,8 +109,10 @@ pub const MAX_OPERATIONS: usize = 1 << 20;
 fn check_size(module: &Module, entries: &[FuncId]) -> Result<(), PassError> {
     let mut sizes: Vec<usize> = Vec::with_capacity(module.functions.len());
     for function in module.functions.values() {
-        let called = function.nodes.values().iter().filter_map(|node| sizes.get(node.op.callee()?.index()));
-        let total = called.fold(function.nodes.len(), |total, size| total.saturating_add(*size));
+        let bodies = function.nodes.values().iter().flat_map(|node| node.op.bodies());
+        let total = bodies
+            .filter_map(|body| sizes.get(body.index()))
+            .fold(function.nodes.len(), |total, size| total.saturating_add(*size));
         sizes.push(total);
     }
     for entry in entries {

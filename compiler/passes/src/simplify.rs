@@ -54,6 +54,9 @@ fn run(module: &mut Module, cx: &PassCx<'_>) -> Result<Changed, String> {
 }
 
 fn simplify(b: &mut Builder<'_>, node: &Node, cx: &PassCx<'_>, uses: &Uses) -> Option<NodeId> {
+    if node.op.is_tuple() {
+        return None;
+    }
     let mut candidate = Match { b, node, cx, uses };
     TOPICS.iter().flat_map(|(_, rules)| *rules).find_map(|rule| (rule.apply)(&mut candidate))
 }

@@ -143,7 +143,8 @@ fn trace(
         ));
     };
     let mode = interp::Mode::Rounded { float: session.options.float };
-    let options = interp::Options { mode, trace: Some(&mut see), max_elements: MAX_TRACED };
+    let options =
+        interp::Options { mode, trace: Some(&mut see), max_elements: MAX_TRACED, ..interp::Options::exact() };
     let ran = interp::run(&built.module, *function, &arrays, &BTreeMap::new(), options);
     if !only_first_bad {
         lines.dedup();

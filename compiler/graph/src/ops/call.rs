@@ -1,12 +1,8 @@
 //! Another function of the module.
 
-use super::evaluation::{THROUGH_CALLEE, no_element};
+use super::functions::{named, result_types, runs_functions};
 use super::operands::equal;
-use crate::{
-    Array, Builder, ElementCx, EvalError, Fault, FuncId, Function, Grad, Module, NodeId, Operator, Sample,
-    Type,
-};
-use kernel::{Expr, Form};
+use crate::{Fault, FuncId, Function, Module, Type};
 use shape::{Dim, Facts, Symbol};
 use std::collections::BTreeMap;
 
@@ -15,50 +11,7 @@ pub struct Call {
     pub callee: FuncId,
 }
 
-impl Operator for Call {
-    fn infer(&self, _: &Facts, _: &[&Type]) -> Result<Vec<Type>, Box<Fault>> {
-        Err(Fault::attribute("the types of a call come from the function it names").into())
-    }
-
-    fn vjp(&self, _: &mut Builder<'_>, inputs: &[NodeId], _: NodeId, _: NodeId) -> Vec<Grad> {
-        vec![Grad::None(THROUGH_CALLEE); inputs.len()]
-    }
-
-    fn jvp(
-        &self,
-        _: &mut Builder<'_>,
-        _: &[NodeId],
-        _: NodeId,
-        _: &[Option<NodeId>],
-    ) -> Result<Option<NodeId>, &'static str> {
-        Err(THROUGH_CALLEE)
-    }
-
-    fn batch(&self, _: &mut Builder<'_>, _: &[NodeId], _: &[bool], _: &Dim) -> Result<NodeId, Box<Fault>> {
-        Err(Fault::attribute("a call is batched through the function it names").into())
-    }
-
-    fn eval(
-        &self,
-        _: &[&Array],
-        _: &Type,
-        _: &dyn Fn(&Dim) -> Result<i64, EvalError>,
-    ) -> Result<Array, EvalError> {
-        Err(EvalError("a call runs the function it names".into()))
-    }
-
-    fn form(&self, _: &[&Type], _: &Type) -> Option<Form> {
-        None
-    }
-
-    fn element(&self, _: &mut ElementCx<'_>, _: &[Expr]) -> Expr {
-        no_element("call")
-    }
-
-    fn samples() -> Vec<Sample> {
-        Vec::new()
-    }
-}
+runs_functions!(Call = "call");
 
 impl Call {
     /// Types of the results: those of the callee, in the dimensions of the caller.
@@ -68,19 +21,7 @@ impl Call {
         facts: &Facts,
         inputs: &[&Type],
     ) -> Result<Vec<Type>, Box<Fault>> {
-        let Some(callee) = module.functions.get(self.callee) else {
-            return Err(Fault::attribute(format!(
-                "a call of function {:?}, which does not exist",
-                self.callee
-            ))
-            .into());
-        };
-        let dims = bind(callee, facts, inputs)?;
-        let result = |id| {
-            let ty: &Type = callee.ty(id);
-            Type::new(ty.dtype, ty.shape.substitute(&dims))
-        };
-        Ok(callee.results.iter().map(|(_, _, id)| result(*id)).collect())
+        result_types(named("call", module, self.callee)?, facts, inputs)
     }
 }
 

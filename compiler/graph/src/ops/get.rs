@@ -1,4 +1,4 @@
-//! One result of a call.
+//! One result of an operator that runs functions.
 
 use super::evaluation::{THROUGH_CALLEE, no_element};
 use crate::{Array, Builder, ElementCx, EvalError, Fault, Grad, NodeId, Operator, Sample, Type};
@@ -11,7 +11,7 @@ pub struct Get {
 }
 
 impl Operator for Get {
-    /// Here `inputs` are the types of all results of the call.
+    /// Here `inputs` are the types of all results of the one operand.
     fn infer(&self, _: &Facts, inputs: &[&Type]) -> Result<Vec<Type>, Box<Fault>> {
         match inputs.get(self.index) {
             Some(ty) => Ok(vec![(*ty).clone()]),
@@ -46,7 +46,7 @@ impl Operator for Get {
         _: &Type,
         _: &dyn Fn(&Dim) -> Result<i64, EvalError>,
     ) -> Result<Array, EvalError> {
-        Err(EvalError("the results of a call come from the function it names".into()))
+        Err(EvalError("results come from the functions that were run".into()))
     }
 
     fn form(&self, _: &[&Type], _: &Type) -> Option<Form> {

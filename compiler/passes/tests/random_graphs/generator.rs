@@ -67,7 +67,7 @@ fn function(module: &Module, random: &mut Random, name: &str, n_nodes: usize, in
         let _ = step(&mut b, random, moves);
     }
     let values: Vec<NodeId> =
-        function.nodes.iter().filter(|(_, node)| node.op.callee().is_none()).map(|(id, _)| id).collect();
+        function.nodes.iter().filter(|(_, node)| !node.op.is_tuple()).map(|(id, _)| id).collect();
     for index in 0..4 + random.below(4) {
         let value = if index == 0 { *values.last().expect("parameters") } else { *random.pick(&values) };
         function.results.push((format!("y{index}"), Role::Output, value));
@@ -82,7 +82,7 @@ fn any(b: &Builder<'_>, random: &mut Random) -> NodeId {
         let index =
             if random.chance(50) { count - 1 - random.below(count.min(5)) } else { random.below(count) };
         let id = NodeId::new(index);
-        if b.function.nodes[id].op.callee().is_none() {
+        if !b.function.nodes[id].op.is_tuple() {
             return id;
         }
     }
@@ -104,7 +104,7 @@ fn another(b: &mut Builder<'_>, random: &mut Random, like: NodeId) -> NodeId {
         .function
         .nodes
         .iter()
-        .filter(|(_, node)| node.op.callee().is_none() && *node.ty() == ty)
+        .filter(|(_, node)| !node.op.is_tuple() && *node.ty() == ty)
         .map(|(id, _)| id)
         .collect();
     if random.chance(60) {
@@ -183,7 +183,7 @@ fn step(b: &mut Builder<'_>, random: &mut Random, moves: bool) -> Option<NodeId>
                 .nodes
                 .iter()
                 .rev()
-                .find(|(_, node)| node.op.callee().is_none() && *node.ty() == condition)
+                .find(|(_, node)| !node.op.is_tuple() && *node.ty() == condition)
                 .map(|(id, _)| id);
             let condition = match known {
                 Some(id) if random.chance(80) => id,
