@@ -56,7 +56,7 @@ fn flops(module: &Module, function: &Function) -> Dim {
                     let body = &module.functions[body];
                     flops(module, body).substitute(&bindings(body, &operands))
                 };
-                of(cond.then).max(&of(cond.otherwise))
+                Dim::max(&of(cond.then), &of(cond.otherwise))
             }
             // As many steps as it may take; one where there is no limit.
             Op::While(repeat) => {
