@@ -105,5 +105,5 @@ pub fn emit_bound(analysis: &Analysis<'_>, groups: &Groups, bound: &Bound, draft
     let each = operations(&body);
     Rows::for_work(each).wrap(&mut c.body, &axes, body);
     let call: DraftCall = c.body.finish(shape.elements() * each);
-    draft.calls.push(call);
+    draft.call(call);
 }

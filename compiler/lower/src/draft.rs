@@ -1,7 +1,7 @@
 //! A plan under construction: kernel calls on values that have no place in memory yet.
 
 use graph::NodeId;
-use kernel::{BufferId, DType, Kernel, Space};
+use kernel::{BufferId, DType, Kernel, Space, Step};
 use shape::Dim;
 
 /// A value that kernels pass to each other.
@@ -21,14 +21,42 @@ pub struct DraftCall {
     pub work: Dim,
 }
 
+/// A loop, a branch or a copy. It speaks of stores by their number, as of arguments, and of its workspace as if it began at
+/// 0.
+pub struct DraftControl {
+    pub step: Step,
+    pub stores: Vec<Store>,
+    pub workspace: Option<Store>,
+}
+
+pub enum DraftStep {
+    Call(DraftCall),
+    Control(DraftControl),
+}
+
+impl DraftStep {
+    /// All values that it touches.
+    pub fn stores(&self) -> impl Iterator<Item = Store> {
+        let (stores, workspace) = match self {
+            DraftStep::Call(call) => (&call.buffers, None),
+            DraftStep::Control(control) => (&control.stores, control.workspace),
+        };
+        stores.iter().copied().chain(workspace)
+    }
+}
+
 #[derive(Default)]
 pub struct Draft {
-    pub calls: Vec<DraftCall>,
+    pub steps: Vec<DraftStep>,
     /// Dtype and number of elements.
     pub temps: Vec<(DType, Dim)>,
 }
 
 impl Draft {
+    pub fn call(&mut self, call: DraftCall) {
+        self.steps.push(DraftStep::Call(call));
+    }
+
     pub fn temp(&mut self, dtype: DType, elements: Dim) -> Store {
         self.temps.push((dtype, elements));
         Store::Temp(self.temps.len() - 1)

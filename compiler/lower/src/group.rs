@@ -5,7 +5,7 @@ use crate::{
     Style,
     place::{Analysis, Place},
 };
-use graph::NodeId;
+use graph::{NodeId, Op};
 use kernel::{Combine, Form};
 use shape::{Dim, Shape};
 use std::collections::BTreeSet;
@@ -22,6 +22,8 @@ pub enum Kind {
     Scatter,
     Recurrence,
     Order,
+    /// A scan, condition or loop; its hero is the node that runs functions.
+    Control,
     /// A result that is no computed value's own memory: an argument, or a value that is a result twice.
     Copy {
         result: usize,
@@ -90,7 +92,6 @@ pub fn form_groups(analysis: &Analysis<'_>) -> Groups {
 
 impl Grouping<'_, '_> {
     fn add(&mut self, id: NodeId) {
-        let node = self.analysis.node(id);
         self.reads[id.index()] = match self.analysis.place(id) {
             Place::Dead => return,
             Place::Argument(_) | Place::Data => BTreeSet::from([id]),
@@ -98,7 +99,6 @@ impl Grouping<'_, '_> {
             Place::Computed => {
                 let group = self.group_for(id);
                 self.group_of[id.index()] = Some(group);
-                let _ = node;
                 BTreeSet::from([id])
             }
         };
@@ -111,6 +111,17 @@ impl Grouping<'_, '_> {
 
     /// The group that computes a node: an earlier one that it can join, or a new one.
     fn group_for(&mut self, id: NodeId) -> usize {
+        let node = self.analysis.node(id);
+        if let (Op::Get(_), Some(group)) =
+            (&node.op, node.inputs.first().and_then(|of| self.group_of[of.index()]))
+        {
+            return group;
+        }
+        if node.op.is_tuple() {
+            let (kind, shape) = (Kind::Control, Shape::default());
+            self.groups.push(Group { kind, shape, heroes: vec![id], members: vec![], source: None });
+            return self.groups.len() - 1;
+        }
         let shape = self.analysis.ty(id).shape.clone();
         let reads = self.operands_read(id);
         let latest = reads.iter().filter_map(|read| self.group_of[read.index()]).max();

@@ -7,14 +7,19 @@
 
 mod checks;
 mod compose;
+mod control;
 mod draft;
 mod dump;
 mod emit;
 mod entry;
+mod fragment;
 mod group;
+mod literal;
 mod place;
 mod plan_memory;
+mod resolve;
 pub mod schedule;
+mod specialize;
 
 pub use dump::dump;
 pub use entry::lower;

@@ -53,7 +53,8 @@ impl<'a> Analysis<'a> {
         let mut users = vec![Vec::new(); function.nodes.len()];
         let mut forms = Vec::new();
         for (id, node) in function.nodes.iter() {
-            forms.push(live[id.index()].then(|| node.op.form(&types(function, node), node.ty())).flatten());
+            let has_form = live[id.index()] && !is_control(node) && !matches!(node.op, Op::Get(_));
+            forms.push(has_form.then(|| node.op.form(&types(function, node), node.ty())).flatten());
             if live[id.index()] {
                 for (position, input) in node.inputs.iter().enumerate() {
                     users[input.index()].push((id, position));
@@ -105,8 +106,14 @@ impl<'a> Analysis<'a> {
 
     fn decide(&mut self, live: &[bool]) -> Result<(), Unsupported> {
         let upstream = self.upstream_costs();
-        let results: BTreeSet<NodeId> =
-            self.function.results.iter().map(|(_, _, node)| self.unviewed(*node)).collect();
+        let controls: Vec<&Node> =
+            self.function.nodes.iter().filter(|(id, _)| live[id.index()]).map(|(_, node)| node).collect();
+        let controls = controls.into_iter().filter(|node| is_control(node));
+        let passed: BTreeSet<NodeId> =
+            controls.flat_map(|node| &node.inputs).map(|input| self.unviewed(*input)).collect();
+        // What must stand in memory as it is: results, and what bodies of control flow are given.
+        let mut whole = passed.clone();
+        whole.extend(self.function.results.iter().map(|(_, _, node)| self.unviewed(*node)));
         let mut evaluations = vec![0f64; self.function.nodes.len()];
         let mut forced = vec![false; self.function.nodes.len()];
         for (id, node) in self.function.nodes.iter().rev() {
@@ -129,14 +136,18 @@ impl<'a> Analysis<'a> {
             forced[index] = force;
             self.places[index] = match (&node.op, &self.forms[index]) {
                 (Op::Parameter(parameter), _) => Place::Argument(parameter.index),
-                (Op::Constant(constant), _) if constant.bits.len() != 1 => Place::Data,
+                (Op::Constant(constant), _) if constant.bits.len() != 1 || passed.contains(&id) => {
+                    Place::Data
+                }
+                (Op::Scan(_) | Op::Cond(_) | Op::While(_), _) => Place::Computed,
+                (Op::Get(_), _) if is_control(&self.function.nodes[node.inputs[0]]) => Place::Computed,
                 (Op::Call(_) | Op::Get(_), _) | (_, None) => {
                     let message = format!("`{}` must be gone before lowering", node.op.name());
                     return Err(Unsupported::new(message, node.span));
                 }
                 (_, Some(Form::Alias)) => Place::View,
                 (Op::StopGradient(_), _) => Place::View,
-                (_, Some(Form::Map)) if results.contains(&id) => Place::Computed,
+                (_, Some(Form::Map)) if whole.contains(&id) => Place::Computed,
                 (Op::Constant(_) | Op::Size(_), _) => Place::Inline,
                 (_, Some(Form::Map)) => {
                     let again = (total - 1.0).max(0.0) * upstream[index];
@@ -149,13 +160,13 @@ impl<'a> Analysis<'a> {
                 (_, Some(_)) => Place::Computed,
             };
         }
-        self.reconsider(&results, &evaluations, &forced);
+        self.reconsider(&whole, &evaluations, &forced);
         Ok(())
     }
 
     /// Gives up memory that was reserved by the cost of all that is upstream, where what is kept further up has made the
     /// value cheap.
-    fn reconsider(&mut self, results: &BTreeSet<NodeId>, evaluations: &[f64], forced: &[bool]) {
+    fn reconsider(&mut self, whole: &BTreeSet<NodeId>, evaluations: &[f64], forced: &[bool]) {
         if self.options.style == Style::Graph {
             return;
         }
@@ -165,7 +176,7 @@ impl<'a> Analysis<'a> {
             let own = operation_cost(&node.op);
             let cost = own + node.inputs.iter().map(|input| costs[input.index()]).sum::<f64>();
             let map = self.places[index] == Place::Computed && self.forms[index] == Some(Form::Map);
-            let kept = results.contains(&id) || forced[index] && !self.is_access(id);
+            let kept = whole.contains(&id) || forced[index] && !self.is_access(id);
             if map
                 && !kept
                 && (evaluations[index] - 1.0).max(0.0) * cost <= RECOMPUTE_LIMIT
@@ -216,6 +227,9 @@ impl<'a> Analysis<'a> {
     /// How often an element of the operand is read for one evaluation of all of the user's elements.
     fn factor(&self, user: NodeId, position: usize) -> f64 {
         let node = self.node(user);
+        if is_control(node) || matches!(node.op, Op::Get(_)) {
+            return 1.0;
+        }
         let (result, operand) = (node.ty(), self.ty(node.inputs[position]));
         let ratio = || {
             let (many, few) = (result.shape.elements(), operand.shape.elements());
@@ -246,6 +260,11 @@ impl<'a> Analysis<'a> {
 
 pub fn types<'f>(function: &'f Function, node: &Node) -> Vec<&'f Type> {
     node.inputs.iter().map(|input| function.ty(*input)).collect()
+}
+
+/// Whether it runs functions in steps of their own.
+fn is_control(node: &Node) -> bool {
+    matches!(node.op, Op::Scan(_) | Op::Cond(_) | Op::While(_))
 }
 
 /// Rough operations of one element of the operator itself.

@@ -27,13 +27,13 @@ struct Slot {
 pub fn lay_out(draft: &Draft, facts: &Facts, size: impl Fn(Store) -> Option<Dim>) -> Layout {
     let mut lives: Vec<Life> = Vec::new();
     let mut known: BTreeMap<Store, usize> = BTreeMap::new();
-    for (step, call) in draft.calls.iter().enumerate() {
-        for store in &call.buffers {
-            if let Some(life) = known.get(store) {
-                lives[*life].last = step;
-            } else if let Some(bytes) = size(*store) {
-                known.insert(*store, lives.len());
-                lives.push(Life { store: *store, bytes: aligned(&bytes), first: step, last: step });
+    for (number, step) in draft.steps.iter().enumerate() {
+        for store in step.stores() {
+            if let Some(life) = known.get(&store) {
+                lives[*life].last = number;
+            } else if let Some(bytes) = size(store) {
+                known.insert(store, lives.len());
+                lives.push(Life { store, bytes: aligned(&bytes), first: number, last: number });
             }
         }
     }
@@ -75,7 +75,7 @@ pub fn lay_out(draft: &Draft, facts: &Facts, size: impl Fn(Store) -> Option<Dim>
     Layout { offsets, bytes }
 }
 
-fn at_least(facts: &Facts, a: &Dim, b: &Dim) -> bool {
+pub fn at_least(facts: &Facts, a: &Dim, b: &Dim) -> bool {
     let difference = a - b;
     if let Some(difference) = difference.as_const() {
         return difference >= 0;

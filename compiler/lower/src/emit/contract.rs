@@ -239,7 +239,7 @@ impl<'a, 'b> Tiles<'a, 'b> {
         if let Some(failure) = self.c.failure.take() {
             return Err(failure);
         }
-        draft.calls.push(self.c.body.finish(work));
+        draft.call(self.c.body.finish(work));
         Ok(true)
     }
 

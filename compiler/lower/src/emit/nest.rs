@@ -61,7 +61,7 @@ pub fn emit_nest(
     let mut nest = Nest::build(analysis, groups, index, Stage::Whole)?;
     nest.merge();
     let Some((length, count)) = nest.parts() else {
-        draft.calls.push(nest.emit(bits));
+        draft.call(nest.emit(bits));
         return Ok(());
     };
     let outputs = groups.groups[index].shape.elements();
@@ -70,10 +70,10 @@ pub fn emit_nest(
     let mut parts = Nest::build(analysis, groups, index, Stage::Parts)?;
     parts.merge();
     parts.cut(length, &count, &slots);
-    draft.calls.push(parts.emit(bits));
+    draft.call(parts.emit(bits));
     let mut rest = Nest::build(analysis, groups, index, Stage::Slots { slots: &slots, count: &count })?;
     rest.merge();
-    draft.calls.push(rest.emit(bits));
+    draft.call(rest.emit(bits));
     Ok(())
 }
 

@@ -73,7 +73,7 @@ pub fn emit_order(
     let levels = 64 - i64::from((length - 1).leading_zeros());
     let each = each.saturating_add(levels.saturating_mul(16));
     Rows::for_work(length.saturating_mul(each)).wrap(&mut c.body, &owners, body);
-    draft.calls.push(c.body.finish(elements * each));
+    draft.call(c.body.finish(elements * each));
     Ok(())
 }
 

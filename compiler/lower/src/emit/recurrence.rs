@@ -100,7 +100,7 @@ pub fn emit_recurrence(
             Rows::for_work(walk).wrap(&mut c.body, &owners, body);
         }
     }
-    draft.calls.push(c.body.finish(work));
+    draft.call(c.body.finish(work));
     Ok(())
 }
 

@@ -120,7 +120,7 @@ pub fn emit_scatter(
     copy.extend(adds);
     let row_work = rows_of_index.saturating_mul(16);
     Rows::for_work(row_work).wrap(&mut c.body, &owners, copy);
-    draft.calls.push(c.body.finish(work));
+    draft.call(c.body.finish(work));
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 
 mod compare;
 mod contractions;
+mod control;
 mod network;
 mod programs;
 mod random;

@@ -1,0 +1,195 @@
+//! The steps of one function: groups, kernels, memory. Bodies of scans, conditions and loops are functions like the
+//! entry; their steps become part of their caller's, their workspace one of its temporaries.
+
+use crate::{
+    Options, Unsupported, checks, control,
+    draft::{Draft, DraftControl, DraftStep, Store},
+    emit::emit_group,
+    group::{Groups, Kind, form_groups},
+    literal::literal,
+    place::{Analysis, Place},
+    plan_memory,
+    resolve::Places,
+};
+use base::{Id, IdVec};
+use graph::{Function, Module, NodeId, Op};
+use kernel::{BufferRef, Call, Check, Constant, ConstantId, Kernel, LoopId, Step};
+use shape::{Dim, Symbol};
+use std::collections::BTreeMap;
+
+/// What the functions of one plan share.
+pub struct Unit<'m> {
+    pub module: &'m Module,
+    pub kernels: Vec<Kernel>,
+    pub constants: IdVec<Constant>,
+    pub checks: Vec<Check>,
+    /// The dynamic dimensions, in the order in which they are met.
+    pub symbols: Vec<Symbol>,
+    loops: u32,
+}
+
+/// Steps that speak of the function's parameters as arguments, of its results as results.
+pub struct Fragment {
+    pub steps: Vec<Step>,
+    /// Bytes that the steps use between them.
+    pub workspace: Dim,
+}
+
+impl<'m> Unit<'m> {
+    pub fn new(module: &'m Module) -> Unit<'m> {
+        Unit {
+            module,
+            kernels: Vec::new(),
+            constants: IdVec::new(),
+            checks: Vec::new(),
+            symbols: Vec::new(),
+            loops: 0,
+        }
+    }
+
+    pub fn new_loop(&mut self) -> LoopId {
+        self.loops += 1;
+        LoopId(self.loops - 1)
+    }
+
+    pub fn function(&mut self, function: &Function, options: &Options<'_>) -> Result<Fragment, Unsupported> {
+        let analysis = Analysis::new(function, options)?;
+        self.note_symbols(function);
+        let groups = form_groups(&analysis);
+        let mut steps = checks::requirements(&analysis, &mut self.checks);
+        let mut pending = checks::bounds(&analysis, &groups, &mut self.checks);
+
+        let mut draft = Draft::default();
+        for (index, group) in groups.groups.iter().enumerate() {
+            for bound in pending.extract_if(.., |bound| bound.before <= index) {
+                checks::emit_bound(&analysis, &groups, &bound, &mut draft);
+            }
+            match (&group.kind, group.heroes.first()) {
+                (Kind::Control, Some(node)) => control::emit(self, &analysis, *node, &mut draft)?,
+                _ => emit_group(&analysis, &groups, index, &mut draft)?,
+            }
+        }
+        for bound in &pending {
+            checks::emit_bound(&analysis, &groups, bound, &mut draft);
+        }
+
+        let refs = References::new(&analysis, &groups, &draft, &mut self.constants);
+        for step in draft.steps {
+            match step {
+                DraftStep::Call(call) => {
+                    let buffers = call.buffers.iter().map(|store| refs.buffer(*store));
+                    let buffers = buffers.collect::<Result<Vec<_>, _>>()?;
+                    steps.push(Step::Call(Call {
+                        kernel: Id::new(self.kernels.len()),
+                        buffers,
+                        work: call.work,
+                    }));
+                    self.kernels.push(call.kernel);
+                }
+                DraftStep::Control(control) => steps.push(refs.step(control)?),
+            }
+        }
+        Ok(Fragment { steps, workspace: refs.workspace })
+    }
+
+    /// Dimensions of the function, with those that only its checks and loops mention.
+    fn note_symbols(&mut self, function: &Function) {
+        let mut symbols = function.symbols();
+        let mut also = |dim: &Dim| symbols.extend(dim.symbols());
+        for effect in &function.effects {
+            let (a, b) = match effect {
+                graph::Effect::RequireGe { value, at_least, .. } => (value, at_least),
+                graph::Effect::RequireEq { a, b, .. } => (a, b),
+            };
+            also(a);
+            also(b);
+        }
+        for node in function.nodes.values() {
+            match &node.op {
+                Op::Scan(scan) => also(&scan.count),
+                Op::While(repeat) => repeat.limit.iter().for_each(&mut also),
+                _ => {}
+            }
+        }
+        for symbol in symbols {
+            if !self.symbols.contains(&symbol) {
+                self.symbols.push(symbol);
+            }
+        }
+    }
+}
+
+/// Where values are during a call of the plan.
+struct References {
+    nodes: BTreeMap<NodeId, BufferRef>,
+    offsets: BTreeMap<Store, Dim>,
+    workspace: Dim,
+}
+
+impl References {
+    fn new(
+        analysis: &Analysis<'_>,
+        groups: &Groups,
+        draft: &Draft,
+        constants: &mut IdVec<Constant>,
+    ) -> References {
+        let function = analysis.function;
+        let mut nodes = BTreeMap::new();
+        for (id, node) in function.nodes.iter() {
+            match (analysis.place(id), &node.op) {
+                (Place::Argument(index), _) => {
+                    nodes.insert(id, BufferRef::Arg(*index));
+                }
+                (Place::Data, Op::Constant(constant)) => {
+                    let data = literal(constant, analysis.dtype(id));
+                    let known = constants.iter().find(|(_, other)| **other == data).map(|(known, _)| known);
+                    let place: ConstantId = known.unwrap_or_else(|| constants.push(data));
+                    nodes.insert(id, BufferRef::Constant(place));
+                }
+                _ => {}
+            }
+        }
+        for (index, (_, _, result)) in function.results.iter().enumerate() {
+            let base = analysis.base(*result);
+            if groups.group_of[base.index()].is_some() {
+                nodes.entry(base).or_insert(BufferRef::Result(index));
+            }
+        }
+        let size = |store: Store| match store {
+            Store::Node(id) if nodes.contains_key(&id) => None,
+            Store::Node(id) => Some(analysis.ty(id).shape.elements() * analysis.dtype(id).size() as i64),
+            Store::Temp(index) => {
+                let (dtype, elements) = &draft.temps[index];
+                Some(elements * dtype.size() as i64)
+            }
+            Store::Result(_) => None,
+        };
+        let layout = plan_memory::lay_out(draft, &function.facts, size);
+        References { nodes, offsets: layout.offsets, workspace: layout.bytes }
+    }
+
+    /// A step that speaks of stores by their number, and of room of its own.
+    fn step(&self, control: DraftControl) -> Result<Step, Unsupported> {
+        let stores = control.stores.iter().map(|store| self.buffer(*store)).collect::<Result<Vec<_>, _>>()?;
+        let room = match control.workspace.map(|store| self.buffer(store)).transpose()? {
+            Some(BufferRef::Workspace { offset }) => offset,
+            _ => Dim::from(0i64),
+        };
+        let places = Places { args: &stores, results: &[], room: &room };
+        Ok(places.step(&control.step))
+    }
+
+    fn buffer(&self, store: Store) -> Result<BufferRef, Unsupported> {
+        if let Store::Result(index) = store {
+            return Ok(BufferRef::Result(index));
+        }
+        if let Store::Node(id) = store
+            && let Some(place) = self.nodes.get(&id)
+        {
+            return Ok(place.clone());
+        }
+        let offset = self.offsets.get(&store).cloned();
+        let offset = offset.ok_or_else(|| Unsupported::new("internal: a value without a place", None))?;
+        Ok(BufferRef::Workspace { offset })
+    }
+}
