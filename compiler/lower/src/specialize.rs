@@ -21,9 +21,8 @@ pub fn specialize(module: &Module, id: FuncId, facts: &Facts, types: &[&Type]) -
     }
     let nodes = function.nodes.values().iter().map(|node| Node {
         op: node.op.clone().substitute(&dims),
-        inputs: node.inputs.clone(),
         types: node.types.iter().map(substituted).collect(),
-        span: node.span,
+        ..node.clone()
     });
     function.nodes = nodes.collect();
     for effect in &mut function.effects {
