@@ -1,8 +1,9 @@
 //! A function over a further leading axis, by the operators' `batch`.
 
-use crate::{derived, forward::needed};
+use crate::{derived, forward::needed, reverse::parameter};
 use base::Span;
-use graph::{Builder, DType, FuncId, Function, Module, Node, NodeId, Op, Param, Type};
+use graph::{Builder, DType, FuncId, Function, Module, Node, NodeId, Op, Param, Role, Type, ops};
+use kernel::Combine;
 use shape::{Dim, Shape, Symbol};
 use std::{collections::BTreeMap, fmt};
 
@@ -147,6 +148,45 @@ fn map_function(
             value = b.broadcast(value, &shape);
         }
         results.push((name.clone(), *role, value));
+    }
+    function.results = results;
+    function.remat = source.remat;
+    if let Some(derivative) = source.derivative {
+        function.derivative = Some(map_derivative(module, &source, &function, derivative, batched, &size)?);
+    }
+    Ok(derived::add(module, function))
+}
+
+/// The stated derivative of a mapped function. The cotangents of parameters that are the same in all lanes add up.
+fn map_derivative(
+    module: &mut Module,
+    source: &Function,
+    mapped: &Function,
+    derivative: FuncId,
+    batched: &[bool],
+    size: &Dim,
+) -> Result<FuncId, Box<NotBatchable>> {
+    let is_float = |function: &Function, value: &NodeId| function.ty(*value).dtype.is_float();
+    let cotangents = mapped.results.iter().filter(|(_, _, value)| is_float(mapped, value));
+    let mut varying = batched.to_vec();
+    let mut function = Function::new(format!("{}.derivative", mapped.name));
+    function.facts = mapped.facts.clone();
+    function.params = mapped.params.clone();
+    for (name, _, value) in cotangents {
+        varying.push(true);
+        let ty = mapped.ty(*value).clone();
+        function.params.push(Param { name: format!("d_{name}"), role: Role::Input, ty });
+    }
+    let callee = map_function(module, derivative, &varying, size, Draws::Same)?;
+    let operands: Vec<NodeId> =
+        (0..function.params.len()).map(|index| parameter(&mut function, index)).collect();
+    let mut b = Builder::new(module, &mut function);
+    let all = b.results(ops::Call { callee }, &operands);
+    let of_params = source.params.iter().zip(batched).filter(|(param, _)| param.ty.dtype.is_float()).zip(all);
+    let mut results = Vec::new();
+    for ((param, batched), all) in of_params {
+        let cotangent = if *batched { all } else { b.reduce(Combine::Sum, &[0], all) };
+        results.push((format!("d_{}", param.name), Role::Output, cotangent));
     }
     function.results = results;
     Ok(derived::add(module, function))

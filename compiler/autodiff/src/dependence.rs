@@ -3,7 +3,7 @@
 //! a `select` are constants that are meant, and no way leads through them.
 
 use crate::NoDerivative;
-use graph::{Builder, FuncId, Function, Grad, Module, Node, NodeId, Op, ops};
+use graph::{Builder, FuncId, Function, Grad, Module, Node, NodeId, Op, Param, Type, ops};
 use std::collections::BTreeMap;
 
 /// How a value can be reached from the cost, walking backwards.
@@ -124,6 +124,13 @@ fn through_call(module: &Module, callee: FuncId, result: usize, known: &mut Know
     }
     let function = &module.functions[callee];
     let from = function.results[result].2;
+    if function.derivative.is_some() {
+        let is_float = |ty: &Type| ty.dtype.is_float();
+        let reach = |param: &Param| {
+            if is_float(&param.ty) && is_float(function.ty(from)) { Reach::COST } else { Reach::default() }
+        };
+        return function.params.iter().map(reach).collect();
+    }
     let mut matters = vec![false; from.index() + 1];
     for (id, node) in function.nodes.iter().take(matters.len()) {
         matters[id.index()] = matches!(node.op, Op::Parameter(_));

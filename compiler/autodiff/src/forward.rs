@@ -104,6 +104,11 @@ pub fn jvp_function(
     varying: &[bool],
 ) -> Result<FuncId, Box<NoDerivative>> {
     let source = &module.functions[callee];
+    if source.derivative.is_some() {
+        let reason = format!("`{}` states its derivative backwards, there is none forwards", source.name);
+        let result = source.results.first().map_or(NodeId::new(0), |(_, _, value)| *value);
+        return Err(NoDerivative::new(reason, source, result));
+    }
     let all: Vec<bool> = source.params.iter().map(|param| param.ty.dtype.is_float()).collect();
     let derived_name = |of: &str| derived::name(of, "jvp", varying, &all);
     let mut function = source.clone();

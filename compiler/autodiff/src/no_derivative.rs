@@ -25,7 +25,7 @@ impl NoDerivative {
             reason: reason.into(),
             function: function.name.clone(),
             node,
-            span: function.nodes[node].span,
+            span: function.nodes.get(node).and_then(|node| node.span),
             by: None,
             calls: Vec::new(),
         })

@@ -5,6 +5,7 @@
 //! both are inlined these are equal computations, and merged.
 
 use crate::{NoDerivative, dependence, derived};
+use base::IdVec;
 use graph::{Builder, FuncId, Function, Grad, Module, Node, NodeId, Op, Param, Role, Scope, ops};
 use kernel::Binary;
 use std::collections::BTreeMap;
@@ -82,6 +83,7 @@ pub fn vjp_function(
     for param in &mut function.params {
         param.role = Role::Input;
     }
+    let derivative = function.derivative.take();
     let results = std::mem::take(&mut function.results);
     let seeds: Vec<(NodeId, NodeId)> = {
         let mut b = Builder::new(module, &mut function);
@@ -97,13 +99,72 @@ pub fn vjp_function(
         return Ok(known);
     }
     let chosen: Vec<usize> = (0..wrt.len()).filter(|index| wrt[*index]).collect();
-    let wrt: Vec<NodeId> = chosen.iter().map(|index| parameter(&mut function, *index)).collect();
-    let cotangents = vjp(module, &mut function, &seeds, &wrt)?;
+    let cotangents = match derivative {
+        Some(derivative) => {
+            let values: Vec<(NodeId, bool)> =
+                results.iter().map(|(_, _, value)| *value).zip(seeded.iter().copied()).collect();
+            stated(module, &mut function, derivative, &values, &seeds, &chosen)
+        }
+        None => {
+            let wrt: Vec<NodeId> = chosen.iter().map(|index| parameter(&mut function, *index)).collect();
+            let cotangents = vjp(module, &mut function, &seeds, &wrt)?;
+            if function.remat { behind_barriers(&mut function, &seeds, cotangents) } else { cotangents }
+        }
+    };
     for (index, cotangent) in chosen.iter().zip(cotangents) {
         let name = format!("d_{}", function.params[*index].name);
         function.results.push((name, Role::Output, cotangent));
     }
     Ok(derived::add(module, function))
+}
+
+/// The cotangents of the chosen parameters by the derivative that the function states for itself.
+fn stated(
+    module: &Module,
+    function: &mut Function,
+    derivative: FuncId,
+    values: &[(NodeId, bool)],
+    seeds: &[(NodeId, NodeId)],
+    chosen: &[usize],
+) -> Vec<NodeId> {
+    let n_params = function.params.len() - seeds.len();
+    let mut operands: Vec<NodeId> = (0..n_params).map(|index| parameter(function, index)).collect();
+    let is_float: Vec<bool> = function.params.iter().map(|param| param.ty.dtype.is_float()).collect();
+    let mut seeds = seeds.iter();
+    let mut b = Builder::new(module, function);
+    for (value, seeded) in values {
+        let seed = if *seeded { seeds.next() } else { None };
+        match seed {
+            Some((_, cotangent)) => operands.push(*cotangent),
+            None if b.dtype(*value).is_float() => operands.push(b.zeros_like(*value)),
+            None => {}
+        }
+    }
+    let cotangents = b.results(ops::Call { callee: derivative }, &operands);
+    let place = |index: usize| is_float[..index].iter().filter(|is_float| **is_float).count();
+    chosen.iter().map(|index| cotangents[place(*index)]).collect()
+}
+
+/// Puts a barrier behind each parameter that is not a cotangent: no value computed from it is one that was computed
+/// before.
+fn behind_barriers(
+    function: &mut Function,
+    seeds: &[(NodeId, NodeId)],
+    cotangents: Vec<NodeId>,
+) -> Vec<NodeId> {
+    let nodes = std::mem::replace(&mut function.nodes, IdVec::new());
+    let mut copies: Vec<NodeId> = Vec::with_capacity(nodes.len());
+    for (id, node) in nodes.iter() {
+        let inputs: Vec<NodeId> = node.inputs.iter().map(|input| copies[input.index()]).collect();
+        let copy = function.nodes.push(Node { inputs, ..node.clone() });
+        let is_operand = matches!(node.op, Op::Parameter(_)) && seeds.iter().all(|(_, seed)| *seed != id);
+        copies.push(if is_operand {
+            function.nodes.push(Node { op: Op::from(ops::Barrier), inputs: vec![copy], ..node.clone() })
+        } else {
+            copy
+        });
+    }
+    cotangents.into_iter().map(|id| copies[id.index()]).collect()
 }
 
 /// The node of a parameter; one is added where nothing reads it.

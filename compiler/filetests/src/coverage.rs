@@ -30,8 +30,8 @@ const WITHOUT_AXES: [&str; 1] = ["size"];
 /// only they are made of.
 const DRAWN: [&str; 5] = ["random", "binary MulHi32", "binary Shl", "binary Shr", "binary Xor"];
 
-/// They run functions, whose operators are counted one by one.
-const CONTROL: [&str; 3] = ["scan", "cond", "while"];
+/// They run functions, whose operators are counted one by one, or change no value.
+const CONTROL: [&str; 4] = ["scan", "cond", "while", "barrier"];
 
 pub fn trials() -> Vec<Trial> {
     vec![Trial::test("coverage::operators", || complete(&seen()?))]

@@ -103,6 +103,7 @@ attributes! {
     Iota = "iota" { shape, axis }
     Random = "random" { distribution, dtype, shape, draw }
     StopGradient = "stop_gradient" {}
+    Barrier = "barrier" {}
     Call = "call" { callee }
     Scan = "scan" { body, count, reverse, carried, fixed, stacked, tables, table_results, remat }
     Cond = "cond" { then, otherwise }
@@ -237,16 +238,10 @@ impl Attribute for Option<Dim> {
 impl Attribute for FuncId {
     const WORD: bool = true;
     fn write(&self, module: &Module, out: &mut String) {
-        match module.functions.get(*self) {
-            Some(function) => write_function_name(&function.name, out),
-            None => _ = write!(out, "@{}", self.index()),
-        }
+        write_function(*self, module, out);
     }
     fn read(cursor: &mut Cursor<'_>, module: &Module) -> Result<FuncId, ParseError> {
-        cursor.expect("@")?;
-        let error = cursor.error("no function of this name stands above");
-        let name = cursor.name()?;
-        module.find(&name).ok_or(error)
+        read_function(cursor, module)
     }
 }
 
@@ -392,6 +387,21 @@ fn write_list<T>(items: &[T], out: &mut String, write: impl Fn(&T, &mut String))
 pub(crate) fn write_function_name(name: &str, out: &mut String) {
     out.push('@');
     crate::print::write_name(name, out);
+}
+
+/// The name of a function of the module.
+pub(crate) fn write_function(id: FuncId, module: &Module, out: &mut String) {
+    match module.functions.get(id) {
+        Some(function) => write_function_name(&function.name, out),
+        None => _ = write!(out, "@{}", id.index()),
+    }
+}
+
+pub(crate) fn read_function(cursor: &mut Cursor<'_>, module: &Module) -> Result<FuncId, ParseError> {
+    cursor.expect("@")?;
+    let error = cursor.error("no function of this name stands above");
+    let name = cursor.name()?;
+    module.find(&name).ok_or(error)
 }
 
 fn write_dim(dim: &Dim, out: &mut String) {

@@ -107,6 +107,12 @@ pub struct Function {
     /// Set on functions that stay one named region until late (`softmax`, `layer_norm`): a special kernel is chosen by
     /// this name, everything else expands the region.
     pub composite: Option<String>,
+    /// The reverse derivative, where it is not that of the body: from the parameters and the cotangents of all float results
+    /// to the cotangents of all float parameters. Until the function is inlined; derivatives of the derivative are those of
+    /// this function.
+    pub derivative: Option<FuncId>,
+    /// Its reverse derivative computes its values again instead of keeping them.
+    pub remat: bool,
     pub params: Vec<Param>,
     pub nodes: IdVec<Node>,
     /// Name, role and value of each result.
@@ -121,6 +127,8 @@ impl Function {
         Function {
             name: name.into(),
             composite: None,
+            derivative: None,
+            remat: false,
             params: Vec::new(),
             nodes: IdVec::new(),
             results: Vec::new(),

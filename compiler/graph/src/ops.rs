@@ -117,6 +117,8 @@ ops! {
     random::Random = "random",
     /// The value, seen as constant by derivatives.
     stop_gradient::StopGradient = "stop_gradient",
+    /// The value, taken for another one by passes.
+    barrier::Barrier = "barrier",
     /// Another function of the module.
     call::Call = "call",
     /// A function applied from step to step, a known number of times.

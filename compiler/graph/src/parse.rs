@@ -47,6 +47,10 @@ fn read_function(cursor: &mut Cursor<'_>, module: &Module) -> Result<Function, P
     if cursor.eat("composite") {
         function.composite = Some(cursor.string()?);
     }
+    if cursor.eat("derivative") {
+        function.derivative = Some(attribute::read_function(cursor, module)?);
+    }
+    function.remat = cursor.eat("remat");
     let mut labels = Labels::new();
     let params = cursor.list("(", ")", |cursor| {
         let label = if cursor.at("%") { Some(cursor.new_label(&labels)?) } else { None };

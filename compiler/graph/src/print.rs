@@ -38,6 +38,13 @@ fn write_function(function: &Function, module: &Module, out: &mut String) {
         out.push_str(" composite ");
         write_string(composite, out);
     }
+    if let Some(derivative) = function.derivative {
+        out.push_str(" derivative ");
+        attribute::write_function(derivative, module, out);
+    }
+    if function.remat {
+        out.push_str(" remat");
+    }
     out.push_str(" (");
     let leading = leading_parameters(function);
     for (index, param) in function.params.iter().enumerate() {

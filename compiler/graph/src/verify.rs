@@ -3,9 +3,10 @@
 //! - operands come before their users, and are single values except for `get`;
 //! - each node's types are what its operator infers, up to provable equality;
 //! - parameter nodes name a parameter, each at most one, and have its type; results name values;
+//! - derivatives of functions have the types that they need;
 //! - functions come before those that run them, `get` reads a result that there is, functions have distinct names.
 
-use crate::{Function, Module, Node, Op, Type};
+use crate::{FuncId, Function, Module, Node, Op, Type, ops::Call};
 use shape::{Facts, Proof};
 use std::collections::BTreeSet;
 
@@ -20,9 +21,30 @@ pub fn verify(module: &Module) -> Result<(), String> {
                 return Err(format!("`{}` runs a function that does not come before it", function.name));
             }
         }
+        if let Some(derivative) = function.derivative {
+            if derivative >= id {
+                return Err(format!("the derivative of `{}` does not come before it", function.name));
+            }
+            verify_derivative(module, function, derivative)
+                .map_err(|e| format!("the derivative of `{}`: {e}", function.name))?;
+        }
         verify_function(module, function)?;
     }
     Ok(())
+}
+
+/// It takes the parameters and the cotangents of the float results, and gives those of the float parameters.
+fn verify_derivative(module: &Module, function: &Function, derivative: FuncId) -> Result<(), String> {
+    let params: Vec<&Type> = function.params.iter().map(|param| &param.ty).collect();
+    let results = function.results.iter().map(|(_, _, value)| function.ty(*value));
+    let taken: Vec<&Type> = params.iter().copied().chain(results.filter(|ty| ty.dtype.is_float())).collect();
+    let given = Op::from(Call { callee: derivative })
+        .infer_in(module, &function.facts, &taken)
+        .map_err(|fault| fault.message.clone())?;
+    let wanted: Vec<&Type> = params.into_iter().filter(|ty| ty.dtype.is_float()).collect();
+    let agree = given.len() == wanted.len()
+        && given.iter().zip(&wanted).all(|(a, b)| same_type(&function.facts, a, b));
+    if agree { Ok(()) } else { Err(format!("it gives {given:?}, needed are {wanted:?}")) }
 }
 
 /// One function, which need not be in the module yet.

@@ -73,6 +73,15 @@ fn @loops (%0: h: float[k] input, %1: w: float[k] input, %2: x: float[2, k] inpu
   return %11
 }
 
+fn @slope (%0: x: float[a] input, %1: d: float[a] input) -> (d: output) {
+  %2: float[a] = barrier %1
+  return %2
+}
+
+fn @own derivative @slope remat (%0: x: float[a] input) -> (y: output) {
+  return %0
+}
+
 fn @caller (x: float[a, 10] input, w: float[10] input) -> (out: output) {
   %0: float[10] = param index=1
   %1: float[a, 10] = param index=0

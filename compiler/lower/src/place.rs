@@ -100,7 +100,7 @@ impl<'a> Analysis<'a> {
     pub fn is_elementwise(&self, id: NodeId) -> bool {
         matches!(
             self.node(id).op,
-            Op::Unary(_) | Op::Binary(_) | Op::Select(_) | Op::Cast(_) | Op::StopGradient(_)
+            Op::Unary(_) | Op::Binary(_) | Op::Select(_) | Op::Cast(_) | Op::StopGradient(_) | Op::Barrier(_)
         )
     }
 
@@ -206,6 +206,7 @@ impl<'a> Analysis<'a> {
                 | Op::Slice(_)
                 | Op::Reshape(_)
                 | Op::StopGradient(_)
+                | Op::Barrier(_)
                 | Op::Window(_)
         )
     }

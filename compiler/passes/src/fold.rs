@@ -24,7 +24,8 @@ fn fold(b: &mut Builder<'_>, node: &Node, float: kernel::DType) -> Option<NodeId
     match &node.op {
         // Nothing to gain: indices and repeated values are computed where they are read.
         Op::Parameter(_) | Op::Constant(_) | Op::Call(_) | Op::Get(_) | Op::Random(_) | Op::Iota(_) => None,
-        Op::Broadcast(_) => None,
+        // A barrier is to be one.
+        Op::Broadcast(_) | Op::Barrier(_) => None,
         op if op.is_tuple() => None,
         Op::Unary(_) | Op::Binary(_) | Op::Select(_) | Op::Cast(_) => {
             fold_splats(b, node, float).or_else(|| fold_constants(b, node, float))

@@ -306,7 +306,8 @@ fn step(b: &mut Builder<'_>, random: &mut Random, moves: bool) -> Option<NodeId>
                 (random.into(), vec![seed, seed, seed])
             }
         },
-        22 => match random.below(3) {
+        22 => match random.below(4) {
+            3 => (ops::Barrier.into(), vec![x]),
             0 => (ops::StopGradient.into(), vec![x]),
             1 => {
                 let (reverse, leading) = (random.chance(50), random.chance(50));

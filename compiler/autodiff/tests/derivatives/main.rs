@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
-use autodiff::{grad, jvp, vjp};
-use graph::{
-    Array, Builder, DType, Function, Module, NodeId, Op, Role, Type,
-    interp::{Options, run_function},
-    parse::parse,
-    print::print_function,
-    verify::{verify, verify_function},
+mod properties;
+mod stated;
+
+use autodiff::grad;
+use graph::{Array, Builder, DType, NodeId};
+use properties::{
+    check, check_duality, check_gradient, check_lanes, float_params, inputs, run, set_results, split,
 };
-use kernel::Binary;
-use std::collections::BTreeMap;
 
 /// A softmax that is a composite, layers that call each other, and a loss over integer labels.
 const CLASSIFIER: &str = r#"
@@ -91,130 +89,6 @@ fn @cost (%0: x: float[2, 7] input, %1: k: float[3] weight, %2: at: i32[4] input
   return %26
 }
 "#;
-
-/// The functions before the last one, and that one.
-fn split(text: &str) -> (Module, Function) {
-    let module = parse(text).unwrap();
-    let (last, others) = module.functions.values().split_last().unwrap();
-    (Module { functions: others.iter().cloned().collect() }, last.clone())
-}
-
-/// Smooth pseudo-random values; integers count up.
-fn inputs(function: &Function, seed: f64) -> Vec<Array> {
-    let value = |param: usize, linear: usize| (seed + 1.7 * param as f64 + 2.3 * linear as f64).sin() * 1.2;
-    let array = |(param, ty): (usize, &Type)| {
-        let shape: Vec<usize> = ty.shape.as_consts().unwrap().iter().map(|n| *n as usize).collect();
-        let mut linear = 0;
-        Array::from_fn(ty.dtype, &shape, |_| {
-            linear += 1;
-            if ty.dtype.is_float() { value(param, linear) } else { (linear % 3) as f64 }
-        })
-    };
-    function.params.iter().map(|param| &param.ty).enumerate().map(array).collect()
-}
-
-fn run(module: &Module, function: &Function, inputs: &[Array]) -> Vec<Array> {
-    verify_function(module, function).unwrap_or_else(|e| panic!("{e}\n{}", print_function(function, module)));
-    run_function(module, function, inputs, &BTreeMap::new(), Options::exact()).unwrap()
-}
-
-fn float_params(function: &Function) -> Vec<(usize, NodeId)> {
-    let params = function.nodes.iter().filter_map(|(id, node)| match &node.op {
-        Op::Parameter(parameter) if node.ty().dtype.is_float() => Some((parameter.index, id)),
-        _ => None,
-    });
-    params.collect()
-}
-
-fn set_results(function: &mut Function, values: &[NodeId]) {
-    function.results = values.iter().map(|value| ("r".into(), Role::Gradient, *value)).collect();
-}
-
-fn dot(a: &Array, b: &Array) -> f64 {
-    assert_eq!(a.shape(), b.shape());
-    a.values.iter().zip(b.values.iter()).map(|(x, y)| x * y).sum()
-}
-
-fn assert_close(a: f64, b: f64, tolerance: f64, what: &str) {
-    assert!((a - b).abs() <= tolerance * (1.0 + b.abs()), "{what}: {a} is not {b}");
-}
-
-/// `d/dt f(x + t·u)` for each float parameter alone, against ⟨grad, u⟩.
-fn check_gradient(module: &Module, f: &Function, gradient: &Function, wrt: &[usize], tolerance: f64) {
-    let at = inputs(f, 0.3);
-    let grads = run(module, gradient, &at);
-    for (param, grad) in wrt.iter().zip(&grads) {
-        let direction = inputs(f, 5.1)[*param].clone();
-        let step = 1e-5;
-        let moved = |t: f64| {
-            let mut at = at.clone();
-            at[*param].values.zip_mut_with(&direction.values, |x, u| *x += t * u);
-            run(module, f, &at)[0].values.sum()
-        };
-        let difference = (moved(step) - moved(-step)) / (2.0 * step);
-        assert_close(dot(grad, &direction), difference, tolerance, &f.params[*param].name);
-    }
-}
-
-fn check(text: &str) {
-    let (mut module, f) = split(text);
-    let cost = f.results[0].2;
-    let (wrt, wrt_nodes): (Vec<usize>, Vec<NodeId>) = float_params(&f).into_iter().unzip();
-
-    let mut first = f.clone();
-    let grads = grad(&mut module, &mut first, cost, &wrt_nodes).unwrap();
-    set_results(&mut first, &grads);
-    check_gradient(&module, &f, &first, &wrt, 1e-7);
-
-    // The derivative of Σ weight·gradient, against the differences of the gradient.
-    let mut weighted = first.clone();
-    let mut b = Builder::new(&module, &mut weighted);
-    let mut total = b.scalar(DType::Float, 0.0);
-    for (position, grad) in grads.iter().enumerate() {
-        let scaled = b.binary_with(Binary::Mul, *grad, 0.5 + position as f64);
-        let axes: Vec<usize> = (0..b.ty(scaled).rank()).collect();
-        let sum = b.reduce(kernel::Combine::Sum, &axes, scaled);
-        total = b.binary(Binary::Add, total, sum);
-    }
-    set_results(&mut weighted, &[total]);
-    let mut second = weighted.clone();
-    let grads = grad(&mut module, &mut second, total, &wrt_nodes).unwrap();
-    set_results(&mut second, &grads);
-    check_gradient(&module, &weighted, &second, &wrt, 1e-6);
-
-    verify(&module).unwrap();
-}
-
-/// ⟨v, J u⟩ = ⟨Jᵀ v, u⟩ for one value of the function, with respect to all float parameters.
-fn check_duality(text: &str, output: usize) {
-    let (mut module, f) = split(text);
-    let output = NodeId::new(output);
-    let params = float_params(&f);
-    let mut forward = f.clone();
-    let mut reverse = f.clone();
-    let mut given = Vec::new();
-    for (index, node) in &params {
-        let tangent = graph::Param { name: "t".into(), ..f.params[*index].clone() };
-        given.push((*node, Builder::new(&module, &mut forward).param(tangent)));
-    }
-    let cotangent = graph::Param { name: "v".into(), role: Role::Input, ty: f.ty(output).clone() };
-    let seed = Builder::new(&module, &mut reverse).param(cotangent);
-    let tangents = jvp(&mut module, &mut forward, &[output], &given).unwrap();
-    set_results(&mut forward, &tangents);
-    let wrt: Vec<NodeId> = params.iter().map(|(_, node)| *node).collect();
-    let cotangents = vjp(&mut module, &mut reverse, &[(output, seed)], &wrt).unwrap();
-    set_results(&mut reverse, &cotangents);
-    let at = inputs(&f, 0.3);
-    let directions: Vec<Array> = params.iter().map(|(index, _)| inputs(&f, 2.2)[*index].clone()).collect();
-    let with = |more: &[Array]| at.iter().chain(more).cloned().collect::<Vec<Array>>();
-    let v = inputs(&reverse, 4.4).last().unwrap().clone();
-    let pushed = run(&module, &forward, &with(&directions));
-    let pulled = run(&module, &reverse, &with(std::slice::from_ref(&v)));
-    let right: f64 = pulled.iter().zip(&directions).map(|(a, b)| dot(a, b)).sum();
-    assert!(right.abs() > 1e-6, "the value does not vary");
-    assert_close(dot(&v, &pushed[0]), right, 1e-12, "⟨v, J u⟩");
-    verify(&module).unwrap();
-}
 
 #[test]
 fn calls_and_composites() {
@@ -364,31 +238,5 @@ fn a_blocked_way_is_an_error_of_the_called_function_too() {
 
 #[test]
 fn a_mapped_function_is_the_function_of_each_lane() {
-    let (mut module, f) = split(CLASSIFIER);
-    let id = module.functions.push(f.clone());
-    let lanes = 3;
-    let batched = [true, false, true, false, true];
-    let mapped = autodiff::vmap_function(&mut module, id, &batched, &shape::Dim::symbol("k")).unwrap();
-    verify(&module).unwrap();
-    let at: Vec<Vec<Array>> = (0..lanes).map(|lane| inputs(&f, lane as f64)).collect();
-    let stacked: Vec<Array> = (0..batched.len())
-        .map(|param| {
-            let one = &at[0][param];
-            if !batched[param] {
-                return one.clone();
-            }
-            let values = at.iter().flat_map(|lane| lane[param].values.iter().copied()).collect();
-            Array::new(one.dtype, &[&[lanes], one.shape()].concat(), values).unwrap()
-        })
-        .collect();
-    let result = graph::interp::run(&module, mapped, &stacked, &BTreeMap::new(), Options::exact()).unwrap();
-    assert_eq!(result[0].shape(), [lanes]);
-    for (lane, mut alone) in at.into_iter().enumerate() {
-        for param in (0..batched.len()).filter(|param| !batched[*param]) {
-            alone[param] = stacked[param].clone();
-        }
-        assert_close(result[0].at(&[lane]), run(&module, &f, &alone)[0].at(&[]), 1e-12, "lane");
-    }
-    let again = autodiff::vmap_function(&mut module, id, &batched, &shape::Dim::symbol("k")).unwrap();
-    assert_eq!(again, mapped);
+    check_lanes(CLASSIFIER, &[true, false, true, false, true]);
 }
