@@ -2,7 +2,11 @@
 
 use anyhow::{Context, Result};
 use dev::{Tree, tidy};
-use std::{env, path::Path, process::ExitCode};
+use std::{
+    env,
+    path::Path,
+    process::{Command, ExitCode},
+};
 
 fn main() -> Result<ExitCode> {
     let verb = env::args().nth(1);
@@ -25,8 +29,15 @@ fn main() -> Result<ExitCode> {
             );
             Ok(if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        // `cargo dev campaign compiled 0 10000`
+        Some("campaign") => {
+            let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+            cargo.args(["test", "--quiet", "--package", "filetests", "--test", "cases", "--", "campaign"]);
+            let status = cargo.args(env::args().skip(2)).status().context("starting cargo")?;
+            Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         _ => {
-            eprintln!("usage: cargo dev tidy");
+            eprintln!("usage: cargo dev tidy | campaign compiled|everything|derivatives FROM TO");
             Ok(ExitCode::from(2))
         }
     }

@@ -13,6 +13,8 @@ pub struct Trace {
     pub dumps: Vec<(String, String)>,
     /// What took how long, in order.
     pub times: Vec<(String, Duration)>,
+    /// Passes that changed something, each time that they did.
+    pub fired: Vec<&'static str>,
     /// Whether the object code came from the cache.
     pub cached: bool,
     began: Option<Instant>,
@@ -39,6 +41,9 @@ impl passes::Observer for Trace {
     fn after(&mut self, pass: &passes::Pass, changed: passes::Changed, module: &graph::Module) {
         let elapsed = self.began.take().map_or(Duration::ZERO, |began| began.elapsed());
         self.times.push((format!("pass {}", pass.name), elapsed));
+        if changed == passes::Changed::Yes {
+            self.fired.push(pass.name);
+        }
         if self.dump_after.contains(pass.name) {
             let text = if changed == passes::Changed::No {
                 "(unchanged)\n".to_string()

@@ -8,6 +8,7 @@ mod corpus;
 mod coverage;
 mod faults;
 mod library;
+pub mod random;
 mod reference;
 mod run;
 mod sweep;
@@ -37,5 +38,6 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(sweep::trials());
     trials.extend(coverage::trials());
     trials.extend(batches::trials());
+    trials.extend(random::trials());
     trials
 }

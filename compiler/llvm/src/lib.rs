@@ -18,5 +18,5 @@ mod target;
 pub use artifact::artifact;
 pub use error::Error;
 pub use jit::Jit;
-pub use object::{Object, OptLevel, Options, Part, assembly, compile, llvm_ir};
+pub use object::{Object, OptLevel, Options, Part, assembly, compile, compile_together, llvm_ir};
 pub use target::{Target, version};

@@ -56,6 +56,17 @@ pub fn compile(module: &Module, options: &Options) -> Result<Object, Error> {
     Ok(Object { parts: Job::new(module, options, Form::Object).run()? })
 }
 
+/// As [`compile`], all in one part: faster where there are many small kernels, slower to make anew after a change.
+pub fn compile_together(module: &Module, options: &Options) -> Result<Object, Error> {
+    let job = Job::new(module, options, Form::Object);
+    let ir = Ir::new("together");
+    for (id, kernel) in module.kernels.iter() {
+        emit::emit(&ir, kernel, &job.kernel_names[id.index()], &options.target, &job.symbols)?;
+    }
+    job.emit_plans(&ir)?;
+    Ok(Object { parts: vec![finish(&ir, "together", options, Form::Object, Code::Kernel)?] })
+}
+
 /// The assembly text of all parts.
 pub fn assembly(module: &Module, options: &Options) -> Result<String, Error> {
     Job::new(module, options, Form::Assembly).text()
@@ -131,23 +142,23 @@ impl<'a> Job<'a> {
         order
     }
 
+    fn emit_plans(&self, ir: &Ir) -> Result<(), Error> {
+        let context = entry::Context {
+            module: self.module,
+            kernel_names: &self.kernel_names,
+            symbols: &self.symbols,
+            target: &self.options.target,
+        };
+        self.module.plans.iter().try_for_each(|plan| entry::emit(ir, &context, plan))
+    }
+
     fn part(&self, index: usize) -> Result<Part, Error> {
         let name = self.module.kernels.values().get(index).map_or("plans", |_| &self.kernel_names[index]);
         let ir = Ir::new(name);
         let target = &self.options.target;
         match self.module.kernels.values().get(index) {
             Some(kernel) => emit::emit(&ir, kernel, name, target, &self.symbols)?,
-            None => {
-                let context = entry::Context {
-                    module: self.module,
-                    kernel_names: &self.kernel_names,
-                    symbols: &self.symbols,
-                    target,
-                };
-                for plan in &self.module.plans {
-                    entry::emit(&ir, &context, plan)?;
-                }
-            }
+            None => self.emit_plans(&ir)?,
         }
         let steps: usize = self.module.plans.iter().map(|plan| plan.calls().len()).sum();
         let code = match index < self.module.kernels.len() {

@@ -132,6 +132,10 @@ impl<'p> Checker<'p> {
                 let layer = self.configure(configured.def, values, peeled.span);
                 return self.apply(layer, vec![first], peeled.span, peeled.span);
             }
+            if let Value::Native("chain") = target {
+                let layer = self.apply(target, values, peeled.span, callee.span);
+                return self.apply(layer, vec![first], peeled.span, peeled.span);
+            }
             let mut all = vec![first];
             all.extend(values);
             return self.apply(target, all, peeled.span, callee.span);

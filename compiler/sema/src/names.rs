@@ -17,7 +17,11 @@ impl<'p> Checker<'p> {
     /// The place of each expression that makes an inline instance in the body of `def`, with the instance's name.
     pub fn inline_names(&self, def: &'p ast::Def) -> BTreeMap<Span, String> {
         let file = def.span.file;
-        let is_layer = |name: &str| matches!(self.program.find(file, name), Some(Item::Def(def)) if matches!(def.kind, DefKind::Layer | DefKind::Model));
+        let is_layer = |name: &str| match self.program.find(file, name) {
+            Some(Item::Def(def)) => matches!(def.kind, DefKind::Layer | DefKind::Model),
+            Some(_) => false,
+            None => name == "chain",
+        };
         let mut walk = Walk {
             is_layer: &is_layer,
             bound: BTreeSet::new(),

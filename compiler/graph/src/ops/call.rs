@@ -65,13 +65,15 @@ pub fn bind(callee: &Function, facts: &Facts, inputs: &[&Type]) -> Result<BTreeM
             }
         }
     }
-    let dims: BTreeMap<Symbol, Dim> =
-        renamed.iter().filter_map(|(from, to)| Some((from.clone(), solved.get(to)?.clone()))).collect();
+    // What no operand tells, as the factors of `a*b`, is the caller's of the same name, if that fits.
+    let dims: BTreeMap<Symbol, Dim> = renamed
+        .iter()
+        .map(|(from, to)| (from.clone(), solved.get(to).cloned().unwrap_or_else(|| Dim::from(from))))
+        .collect();
     for (operand, (param, ty)) in callee.params.iter().zip(inputs).enumerate() {
         for (pattern, value) in param.ty.shape.iter().zip(ty.shape.iter()) {
             let expected = pattern.substitute(&dims);
-            let bound = pattern.symbols().iter().all(|symbol| dims.contains_key(symbol));
-            if !bound || !equal(facts, &expected, value) {
+            if !equal(facts, &expected, value) {
                 return Err(misfit(callee, operand, ty).dims([&expected, value]).into());
             }
         }
