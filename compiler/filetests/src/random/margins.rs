@@ -98,7 +98,8 @@ pub fn watch(
         }
         known.insert((std::ptr::from_ref(function), id), Rc::new(array.clone()));
     };
-    let options = interp::Options { mode, trace: Some(&mut see), max_elements: 1 << 20 };
+    let options =
+        interp::Options { mode, trace: Some(&mut see), max_elements: 1 << 20, ..interp::Options::exact() };
     let results = interp::run_function(module, function, args, dims, options).map_err(|error| error.0);
     watched.results = results;
     watched
