@@ -37,7 +37,7 @@ pub(crate) fn model(seed: u64) -> Model {
     let made = draft.lines.iter().flat_map(|line| line.makes.iter().copied());
     let floats = made.filter(|id| draft.value(*id).dtype == DType::Float);
     // Of weights alone there is nothing to differentiate.
-    let cost = floats.filter(|id| draft.value(*id).name.starts_with('v')).last();
+    let cost = floats.rev().find(|id| draft.value(*id).name.starts_with('v'));
     let cost = cost.unwrap_or(0);
     let frame = Frame { cost: Some(draft.value(cost).name.clone()), is_scalar: draft.shape(cost).is_empty() };
     let mut model = model::finish(draft, Kind::Derivatives, seed, Vec::new(), Some(frame));

@@ -16,6 +16,7 @@ pub use dim::Dim;
 pub use draft::DType;
 pub use model::{Input, Model, Output};
 pub use reduce::reduce;
+pub use rng::Rng;
 pub use rules::names as rules;
 
 /// What a model is for.

@@ -14,7 +14,7 @@ impl Rng {
         Rng::new(name.bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, hash))
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -24,12 +24,12 @@ impl Rng {
 
     /// In 0 … n − 1.
     pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
+        (self.bits() % n.max(1) as u64) as usize
     }
 
     /// Both ends included.
     pub fn between(&mut self, low: i64, high: i64) -> i64 {
-        low + (self.next() % (high - low + 1).max(1) as u64) as i64
+        low + (self.bits() % (high - low + 1).max(1) as u64) as i64
     }
 
     /// True once in n times.
@@ -38,7 +38,7 @@ impl Rng {
     }
 
     pub fn unit(&mut self) -> f64 {
-        (self.next() >> 40) as f64 / (1u64 << 24) as f64
+        (self.bits() >> 40) as f64 / (1u64 << 24) as f64
     }
 
     pub fn choose<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
