@@ -264,14 +264,16 @@ impl<'p> Checker<'p> {
         Some(match decided {
             Some(known) => Value::Bool(known),
             None if self.generic => Value::Error,
-            None => self.report(
-                Diagnostic::error(
-                    "E0404",
-                    format!("`{a} {} {b}` depends on a dynamic dimension", op.symbol()),
-                )
-                .label(at.whole, "not known while compiling")
-                .help("fix the dimension with `--bind`, or state a `require`"),
-            ),
+            // What compiling cannot tell is tested when the program runs.
+            None => {
+                let size = |checker: &mut Self, dim: &Dim, span| {
+                    checker.add(ops::Size { dim: dim.clone(), dtype: DType::I64 }, &[], span)
+                };
+                let a = size(self, a, at.left)?;
+                let b = size(self, b, at.right)?;
+                let op = ops::Binary { op: elementwise(op)? };
+                Self::tensor_or_error(self.add(op, &[a, b], at.whole))
+            }
         })
     }
 

@@ -294,6 +294,7 @@ impl<'p> Checker<'p> {
             Value::Fn(closure) => self.call_fn(&closure, args, span),
             Value::Native(name) => self.native(name, args, span),
             Value::Mapped(mapped) => self.apply_mapped(&mapped, args, span),
+            Value::Custom(custom) => self.apply_custom(&custom, args, span),
             Value::Layer(layer) => {
                 let layer = match &*layer {
                     // Piped without parentheses: all of its configuration has defaults.
@@ -319,7 +320,11 @@ impl<'p> Checker<'p> {
                     let message = format!("`{}` belongs to another layer", instance.name);
                     return self.error("E0408", span, message, "an instance is used only where it is bound");
                 }
-                self.apply_instance(&instance, args, span)
+                // It is one of the layer around, so a local function may use it.
+                let allowed = std::mem::replace(&mut self.frame().allows_weights, true);
+                let value = self.apply_instance(&instance, args, span);
+                self.frame().allows_weights = allowed;
+                value
             }
             Value::Optimizer(configured) if self.in_test() && !configured.config.is_empty() => {
                 self.first_update(&configured, args, span)
@@ -390,7 +395,7 @@ impl<'p> Checker<'p> {
         }
         let body = self.block(body);
         match body {
-            Value::Layer(_) | Value::Fn(_) | Value::Native(_) | Value::Mapped(_) => {
+            Value::Layer(_) | Value::Fn(_) | Value::Native(_) | Value::Mapped(_) | Value::Custom(_) => {
                 Value::Layer(Rc::new(Layer::Repeat { count: n, name: name.text.as_str().into(), body }))
             }
             Value::Error => Value::Error,

@@ -2,6 +2,7 @@
 
 use crate::{
     arith::Places,
+    branch::Standing,
     checker::Checker,
     program::Item,
     value::{Closure, Configured, Instance, Layer, Value},
@@ -56,9 +57,9 @@ impl<'p> Checker<'p> {
                 self.error("E0312", span, "a range stands only where columns of data are chosen", "not here")
             }
             ExprKind::Reduce { op_span, .. } => self.unsupported(*op_span, "an index equation"),
-            ExprKind::If { arms, otherwise } => self.if_else(arms, otherwise.as_ref()),
+            ExprKind::If { arms, otherwise } => self.if_else(arms, otherwise.as_ref(), Standing::Value),
             ExprKind::Repeat { count, name, body } => self.repeat(count, name, body),
-            ExprKind::Remat(block) => self.unsupported(block.span, "`remat`"),
+            ExprKind::Remat(block) => self.remat(block),
             ExprKind::Record(_) => {
                 self.error("E0312", expr.span, "a record stands only in `groups` of an optimizer", "not here")
             }
@@ -214,6 +215,16 @@ impl<'p> Checker<'p> {
         if name == "_" {
             return self.error("E0201", span, "`_` discards a value and has none", "not a name");
         }
+        let halves = &self.frame_ref().half_bound;
+        if let Some((_, bound)) = halves.iter().rev().find(|(bound, _)| **bound == *name).cloned() {
+            let message = format!("`{name}` is bound in a branch that may run or not");
+            return self.report(
+                Diagnostic::error("E0201", message)
+                    .label(span, "has no value if the other branch runs")
+                    .label(bound, "bound here")
+                    .help("bind it in both branches, to tensors of one type"),
+            );
+        }
         let known: Vec<&str> = self.program.names().collect();
         let mut names: Vec<String> =
             self.frame_ref().scopes.iter().flatten().map(|binding| binding.name.to_string()).collect();
@@ -247,7 +258,9 @@ impl<'p> Checker<'p> {
                     let value = match &expr.kind {
                         // An `if` in the middle of a block binds into that block.
                         ExprKind::If { arms, otherwise } => {
-                            self.if_statement(arms, otherwise.as_ref(), position + 1 == n_stmts)
+                            let is_last = position + 1 == n_stmts;
+                            let standing = if is_last { Standing::LastLine } else { Standing::Line };
+                            self.if_else(arms, otherwise.as_ref(), standing)
                         }
                         _ => self.expr(expr),
                     };
@@ -346,67 +359,13 @@ impl<'p> Checker<'p> {
         Self::tensor_or_error(self.ascribe(id, ty, expr.span, &target.text))
     }
 
-    /// `if` as a value.
-    fn if_else(&mut self, arms: &'p [ast::IfArm], otherwise: Option<&'p ast::Block>) -> Value<'p> {
-        match self.choose(arms, otherwise) {
-            Some(Some(block)) => self.block(block),
-            Some(None) => Value::Nothing,
-            None => Value::Error,
-        }
-    }
-
-    /// `if` as a statement: names bound inside stay visible after it.
-    fn if_statement(
-        &mut self,
-        arms: &'p [ast::IfArm],
-        otherwise: Option<&'p ast::Block>,
-        is_last: bool,
-    ) -> Value<'p> {
-        match self.choose(arms, otherwise) {
-            Some(Some(block)) if is_last => self.statements(block),
-            Some(Some(block)) => {
-                self.statements(block);
-                Value::Nothing
-            }
-            Some(None) => Value::Nothing,
-            None => Value::Error,
-        }
-    }
-
-    /// The branch that a compile-time condition keeps.
-    fn choose(
-        &mut self,
-        arms: &'p [ast::IfArm],
-        otherwise: Option<&'p ast::Block>,
-    ) -> Option<Option<&'p ast::Block>> {
-        for arm in arms {
-            match self.expr(&arm.condition) {
-                Value::Bool(true) => return Some(Some(&arm.body)),
-                Value::Bool(false) => {}
-                Value::Error => return None,
-                Value::Tensor(_) => {
-                    self.report(
-                        Diagnostic::error(
-                            "E0501",
-                            "an `if` on a value known only at run time is not supported yet",
-                        )
-                        .label(arm.condition.span, "a tensor")
-                        .help("`select(c, a, b)` chooses element by element"),
-                    );
-                    return None;
-                }
-                other => {
-                    let message = format!("a condition is a bool, but this is {}", other.kind());
-                    self.error("E0302", arm.condition.span, message, other.kind());
-                    return None;
-                }
-            }
-        }
-        Some(otherwise)
-    }
-
     fn require(&mut self, condition: &'p ast::Expr, message: Option<&'p ast::Text>) {
         use ast::BinaryOp::*;
+        if let ExprKind::Binary { op: And, left, right, .. } = &condition.peel().kind {
+            self.require(left, message);
+            self.require(right, message);
+            return;
+        }
         let said = message.map_or("a requirement is not met".into(), |text| text.value.clone());
         // A comparison of dynamic dimensions is assumed from here on and tested when the model runs.
         if let ExprKind::Binary { op, left, right, .. } = &condition.peel().kind

@@ -5,7 +5,10 @@ use base::Span;
 use grammar::ast;
 use graph::{Function, NodeId, Type};
 use indexmap::IndexMap;
-use std::{collections::BTreeMap, rc::Rc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 
 /// A bound name.
 #[derive(Clone, Debug)]
@@ -35,6 +38,8 @@ pub struct State<'p> {
     pub init: Init<'p>,
     /// The value now: the parameter, or what was written last.
     pub current: NodeId,
+    /// The value when the function begins.
+    pub start: NodeId,
     pub written: bool,
     pub span: Span,
 }
@@ -66,11 +71,17 @@ pub struct Frame<'p> {
     pub side: Vec<(String, NodeId)>,
     pub random: Option<RandomParams>,
     pub draws: u32,
+    /// The loops whose steps are being built, innermost last.
+    pub steps: Vec<crate::outline::StepCounter>,
     pub mode: Mode,
+    /// What stands for the arguments of functions that are being applied: derivatives by it may be asked for.
+    pub stand_ins: BTreeSet<NodeId>,
     /// How many `vmap` are being applied: there is no state inside.
     pub mapped: usize,
     /// Names of inline instances by the place of the expression that makes them.
     pub inline_names: BTreeMap<Span, String>,
+    /// Names bound in one branch of an `if` at run time, and so in none after it.
+    pub half_bound: Vec<(Rc<str>, Span)>,
     /// Instances bound to a name and inline ones that were applied, for `block.0.w`.
     pub instances: IndexMap<String, Rc<crate::value::Instance<'p>>>,
     /// Where each axis of each node was first named, for "20 comes from here".
@@ -98,9 +109,12 @@ impl<'p> Frame<'p> {
             side: Vec::new(),
             random: None,
             draws: 0,
+            steps: Vec::new(),
             mode,
+            stand_ins: BTreeSet::new(),
             mapped: 0,
             inline_names: BTreeMap::new(),
+            half_bound: Vec::new(),
             instances: IndexMap::new(),
             origins: Vec::new(),
             def,

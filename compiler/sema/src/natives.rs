@@ -2,6 +2,7 @@
 //!
 //! Names that begin with `_` are for the library alone. Every other function of the library is `.model` source.
 
+mod control;
 mod creation;
 mod einsum;
 mod elementwise;
@@ -101,6 +102,9 @@ const NAMES: &[&str] = &[
     "vjp",
     "jvp",
     "vmap",
+    "scan",
+    "loop",
+    "custom_grad",
     "jacobian",
     "hessian",
     "global_norm",
@@ -120,15 +124,12 @@ const NAMES: &[&str] = &[
     "none",
 ];
 
-/// Known by name, so that what is missing is told as such; their meaning is not built yet.
-const LATER: &[&str] = &["scan", "loop", "custom_grad"];
-
 pub fn find(name: &str) -> Option<&'static str> {
     names().find(|known| *known == name)
 }
 
 pub fn names() -> impl Iterator<Item = &'static str> {
-    NAMES.iter().chain(LATER).copied()
+    NAMES.iter().copied()
 }
 
 /// Arguments of a native, taken one by one; what is left over is an error.
@@ -171,9 +172,6 @@ impl<'p> Checker<'p> {
     pub fn native(&mut self, name: &'static str, args: Vec<Arg<'p>>, span: Span) -> Value<'p> {
         if args.iter().any(|arg| arg.value.is_error()) {
             return Value::Error;
-        }
-        if LATER.contains(&name) {
-            return self.unsupported(span, &format!("`{name}`"));
         }
         if name.starts_with('_') && self.calls.last().is_none_or(|(def, _)| !self.program.is_std(def)) {
             return self.error("E0201", span, format!("`{name}` is not known"), "not found");
@@ -239,6 +237,9 @@ impl<'p> Checker<'p> {
             "cumsum" | "cumprod" => self.cumulated(name, args),
             "chain" => Some(self.chain(args)),
             "vjp" | "jvp" | "vmap" | "jacobian" | "hessian" => self.function_transform(name, args),
+            "scan" => self.scan(args),
+            "loop" => self.repeat_while(args),
+            "custom_grad" => self.custom_grad(args),
             "global_norm" | "by_value" => self.clip(name, args),
             "_plateau" => self.plateau_scale(args),
             "_conv" => self.convolution(args),
@@ -340,7 +341,7 @@ impl<'p> Checker<'p> {
         let mut stages = Vec::new();
         for arg in args.rest() {
             match arg.value {
-                Value::Layer(_) | Value::Fn(_) | Value::Native(_) | Value::Mapped(_) => {
+                Value::Layer(_) | Value::Fn(_) | Value::Native(_) | Value::Mapped(_) | Value::Custom(_) => {
                     stages.push(arg.value)
                 }
                 other => {

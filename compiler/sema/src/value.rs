@@ -29,6 +29,8 @@ pub enum Value<'p> {
     Native(&'static str),
     /// A function over a further axis of its arguments.
     Mapped(Rc<Mapped<'p>>),
+    /// A function with a reverse derivative of its own.
+    Custom(Rc<Custom<'p>>),
     /// A layer without an instance yet: a definition with its configuration, a chain, a repetition.
     Layer(Rc<Layer<'p>>),
     /// A layer with a name in the frame where it was bound.
@@ -64,6 +66,14 @@ pub struct Mapped<'p> {
     pub function: Value<'p>,
     /// Where the arguments have the axis; the results have it first.
     pub axis: i64,
+}
+
+/// What `custom_grad` makes of two functions.
+#[derive(Clone, Debug)]
+pub struct Custom<'p> {
+    pub function: Value<'p>,
+    /// From the arguments and the cotangents of the results to those of the floating arguments.
+    pub backward: Value<'p>,
 }
 
 #[derive(Clone, Debug)]
@@ -153,7 +163,7 @@ impl<'p> Value<'p> {
             Value::DType(_) => "a dtype",
             Value::List(_) => "a list",
             Value::Tuple(_) => "a tuple",
-            Value::Fn(_) | Value::Native(_) | Value::Mapped(_) => "a function",
+            Value::Fn(_) | Value::Native(_) | Value::Mapped(_) | Value::Custom(_) => "a function",
             Value::Layer(_) => "a layer",
             Value::Instance(_) => "an instance of a layer",
             Value::Optimizer(_) => "an optimizer",
@@ -176,6 +186,7 @@ impl<'p> Value<'p> {
                 Layer::Repeat { body, .. } => body.holds_tensor(),
             },
             Value::Mapped(mapped) => mapped.function.holds_tensor(),
+            Value::Custom(custom) => custom.function.holds_tensor() || custom.backward.holds_tensor(),
             Value::Instance(_) => true,
             _ => false,
         }
@@ -206,6 +217,12 @@ impl<'p> Value<'p> {
             Value::Mapped(mapped) => {
                 let _ = write!(out, "vmap {}(", mapped.axis);
                 mapped.function.fingerprint(out);
+                write!(out, ");")
+            }
+            Value::Custom(custom) => {
+                out.push_str("custom(");
+                custom.function.fingerprint(out);
+                custom.backward.fingerprint(out);
                 write!(out, ");")
             }
             Value::List(items) | Value::Tuple(items) => {

@@ -274,7 +274,14 @@ impl<'p> Checker<'p> {
             }
             let weight = Weight { ty: ty.clone(), init: init.clone(), span: *place };
             let Some(current) = self.weight_node(&name, &weight, Role::State) else { return Value::Error };
-            let state = State { ty: weight.ty, init: weight.init, current, written: false, span: *place };
+            let state = State {
+                ty: weight.ty,
+                init: weight.init,
+                current,
+                start: current,
+                written: false,
+                span: *place,
+            };
             self.frame().states.insert(name, state);
         }
         let random = if compiled.random { Some(self.random_params(span)) } else { None };
@@ -302,17 +309,13 @@ impl<'p> Checker<'p> {
             let Some(operand) = operand else { return Value::Error };
             operands.push(operand);
         }
-        let Some(call) = self.add(ops::Call { callee: compiled.func }, &operands, span) else {
+        let Some(results) = self.results(ops::Call { callee: compiled.func }, &operands, span) else {
             return Value::Error;
         };
-        if let Some(path) = instance {
-            self.frame().function.nodes[call].scope = Some(graph::Scope::of_instance(path));
-        }
-        let n_all = self.frame_ref().function.nodes[call].types.len();
-        let mut results = Vec::new();
-        for index in 0..n_all {
-            let Some(id) = self.add(ops::Get { index }, &[call], span) else { return Value::Error };
-            results.push(id);
+        if let (Some(path), Some(first)) = (instance, results.first()) {
+            let nodes = &mut self.frame().function.nodes;
+            let call = nodes[*first].inputs[0];
+            nodes[call].scope = Some(graph::Scope::of_instance(path));
         }
         for (id, origins) in results.iter().zip(&compiled.origins) {
             self.set_origins(*id, origins.clone());
@@ -396,8 +399,33 @@ impl<'p> Checker<'p> {
         self.add(ops::Binary { op: kernel::Binary::Rem }, &[sum, prime], span)
     }
 
+    /// Seed, step and path of draws: those of this frame, and in a loop of the step under way.
+    pub fn random_params(&mut self, span: Span) -> RandomParams {
+        let of_frame = self.frame_random();
+        let mut path = of_frame.path;
+        for level in 0..self.frame_ref().steps.len() {
+            let step = self.frame_ref().steps[level].clone();
+            let Some(of_step) = step.path.or_else(|| self.step_path(path, step.number, span)) else { break };
+            self.frame().steps[level].path = Some(of_step);
+            path = of_step;
+        }
+        RandomParams { path, ..of_frame }
+    }
+
+    /// The path of a step. Its number is further from the path around than names of instances lead, so that two loops,
+    /// one in the other, meet no path twice.
+    fn step_path(&mut self, path: NodeId, number: NodeId, span: Span) -> Option<NodeId> {
+        let once = self.child_path(path, "step", span)?;
+        let twice = self.child_path(once, "of a loop", span)?;
+        let factor = self.scalar(DType::I64, PATH_FACTOR as f64);
+        let prime = self.scalar(DType::I64, PATH_PRIME as f64);
+        let product = self.add(ops::Binary { op: kernel::Binary::Mul }, &[twice, factor], span)?;
+        let sum = self.add(ops::Binary { op: kernel::Binary::Add }, &[product, number], span)?;
+        self.add(ops::Binary { op: kernel::Binary::Rem }, &[sum, prime], span)
+    }
+
     /// Seed, step and path of this frame. An entry point's path is 0; a test's seed and step are.
-    pub fn random_params(&mut self, _span: Span) -> RandomParams {
+    pub(super) fn frame_random(&mut self) -> RandomParams {
         if let Some(known) = self.frame_ref().random {
             return known;
         }

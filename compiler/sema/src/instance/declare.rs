@@ -78,7 +78,7 @@ impl<'p> Checker<'p> {
     /// The parameter that a weight is, or in a test its initial value.
     pub(super) fn weight_node(&mut self, name: &str, weight: &Weight<'p>, role: Role) -> Option<NodeId> {
         if self.in_test() {
-            let random = self.random_params(weight.span);
+            let random = self.frame_random();
             // The weight that an optimiser is applied to.
             let owner = match self.frame_ref().lookup("p").map(|binding| &binding.value) {
                 Some(Value::Tensor(id)) if role == Role::Optimizer => Some(*id),
@@ -120,6 +120,7 @@ impl<'p> Checker<'p> {
         let frame = self.frame();
         let random = frame.random.replace(RandomParams { path, ..random });
         let draws = std::mem::take(&mut frame.draws);
+        let steps = std::mem::take(&mut frame.steps);
         let scopes = std::mem::replace(&mut frame.scopes, vec![scope]);
         let extra = std::mem::replace(&mut frame.extra, extra);
         let value = match weight.init.expr {
@@ -139,6 +140,7 @@ impl<'p> Checker<'p> {
         let id = if value.is_error() { None } else { self.initial_value(&value, name, weight) };
         let frame = self.frame();
         (frame.random, frame.draws, frame.scopes, frame.extra) = (random, draws, scopes, extra);
+        frame.steps = steps;
         id
     }
 
@@ -217,8 +219,14 @@ impl<'p> Checker<'p> {
         let weight = Weight { ty, init: self.init(decl.init.as_ref()), span: decl.name.span };
         let param = self.weight_node(&name, &weight, role)?;
         self.set_origins(param, places);
-        let state =
-            State { ty: weight.ty, init: weight.init, current: param, written: false, span: weight.span };
+        let state = State {
+            ty: weight.ty,
+            init: weight.init,
+            current: param,
+            start: param,
+            written: false,
+            span: weight.span,
+        };
         self.frame().states.insert(name, state);
         Some(param)
     }

@@ -32,7 +32,7 @@ impl<'p> Checker<'p> {
         name: &'static str,
         args: &mut Args<'p>,
     ) -> Option<Value<'p>> {
-        let function = self.function_arg(args)?;
+        let function = self.function_arg(args, "f")?;
         if name == "vmap" {
             let axis = match args.named("axis") {
                 Some(axis) => self.int_arg(&axis, "axis")?,
@@ -67,8 +67,8 @@ impl<'p> Checker<'p> {
         }
     }
 
-    fn function_arg(&mut self, args: &mut Args<'p>) -> Option<Value<'p>> {
-        let arg = self.need(args, "f")?;
+    pub(super) fn function_arg(&mut self, args: &mut Args<'p>, name: &'static str) -> Option<Value<'p>> {
+        let arg = self.need(args, name)?;
         let what = args.what;
         match arg.value {
             Value::Native("grad") => {
@@ -79,7 +79,9 @@ impl<'p> Checker<'p> {
                 self.report(diagnostic);
                 None
             }
-            Value::Fn(_) | Value::Native(_) | Value::Mapped(_) | Value::Instance(_) => Some(arg.value),
+            Value::Fn(_) | Value::Native(_) | Value::Mapped(_) | Value::Custom(_) | Value::Instance(_) => {
+                Some(arg.value)
+            }
             Value::Layer(_) => {
                 let message = format!("`{what}` takes a function or an instance, but this is a layer");
                 let diagnostic = Diagnostic::error("E0312", message)
@@ -110,7 +112,9 @@ impl<'p> Checker<'p> {
             let id = self.tensor(item, None, x.span)?;
             // A value of its own: what the function sees of `x` besides its argument is constant.
             let shape = self.shape(id);
-            variables.push(self.add(ops::Reshape { shape }, &[id], x.span)?);
+            let variable = self.add(ops::Reshape { shape }, &[id], x.span)?;
+            self.frame().stand_ins.insert(variable);
+            variables.push(variable);
         }
         let args = variables.iter().map(|id| Arg::positional(Value::Tensor(*id), x.span)).collect();
         let value = self.apply(function, args, span, span);
@@ -351,14 +355,16 @@ impl<'p> Checker<'p> {
         )
     }
 
-    fn next_node(&self) -> NodeId {
+    pub fn next_node(&self) -> NodeId {
         NodeId::new(self.frame_ref().function.nodes.len())
     }
 
     /// Stands for the value in one lane while a function is applied; nothing that counts reads it.
-    fn lane(&mut self, ty: &Type, span: Span) -> Option<NodeId> {
+    pub fn lane(&mut self, ty: &Type, span: Span) -> Option<NodeId> {
         let zero = self.scalar(ty.dtype, 0.0);
-        self.add(ops::Broadcast { shape: ty.shape.clone() }, &[zero], span)
+        let id = self.add(ops::Broadcast { shape: ty.shape.clone() }, &[zero], span)?;
+        self.frame().stand_ins.insert(id);
+        Some(id)
     }
 
     fn lanes(
@@ -451,6 +457,6 @@ impl<'p> Application<'p> {
     }
 }
 
-fn with_leading(size: &Dim, shape: &Shape) -> Shape {
+pub(super) fn with_leading(size: &Dim, shape: &Shape) -> Shape {
     std::iter::once(size.clone()).chain(shape.iter().cloned()).collect()
 }

@@ -161,7 +161,9 @@ impl<'p> Checker<'p> {
             let value = self.binary(BinaryOp::Add, old, new, at);
             let current = self.tensor(&value, Some(ty.dtype), span)?;
             let init = Init { expr: None, env: Rc::new(Vec::new()) };
-            self.frame().states.insert(name, State { ty, init, current, written: true, span });
+            self.frame()
+                .states
+                .insert(name, State { ty, init, current, start: current, written: true, span });
         }
         Some(())
     }
