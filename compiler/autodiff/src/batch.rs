@@ -7,6 +7,8 @@ use kernel::Combine;
 use shape::{Dim, Shape, Symbol};
 use std::{collections::BTreeMap, fmt};
 
+mod loops;
+
 /// Why a function cannot be mapped.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NotBatchable {
@@ -47,27 +49,52 @@ pub fn vmap(
 ) -> Result<Vec<NodeId>, Box<NotBatchable>> {
     let drawing = drawing_functions(module);
     let mut mapped: BTreeMap<NodeId, NodeId> = given.iter().copied().collect();
+    // Results of what runs functions, each with whether it varies.
+    let mut tuples: BTreeMap<NodeId, Vec<(NodeId, bool)>> = BTreeMap::new();
+    // What does not vary but was computed anew beside what does.
+    let mut plain: BTreeMap<NodeId, NodeId> = BTreeMap::new();
     for id in needed(function, outputs).into_iter().filter(|id| *id >= first) {
         if mapped.contains_key(&id) {
             continue;
         }
         let node = function.nodes[id].clone();
+        if let Op::Get(get) = &node.op
+            && let Some(results) = tuples.get(&node.inputs[0])
+        {
+            let (value, varies) = results[get.index];
+            if varies {
+                mapped.insert(id, value)
+            } else {
+                plain.insert(id, value)
+            };
+            continue;
+        }
         let has_axis: Vec<bool> = node.inputs.iter().map(|input| mapped.contains_key(input)).collect();
-        let inputs: Vec<NodeId> =
-            node.inputs.iter().map(|input| mapped.get(input).copied().unwrap_or(*input)).collect();
+        let inputs: Vec<NodeId> = node
+            .inputs
+            .iter()
+            .map(|input| mapped.get(input).or(plain.get(input)).copied().unwrap_or(*input))
+            .collect();
         // Derivatives of what was drawn before `first` draw the same again.
         let draws = if draws_as_before(module, &node, first) { Draws::Same } else { draws };
         if has_axis.contains(&true) || (draws == Draws::Differ && is_drawing(&drawing, &node.op)) {
             let lanes = Lanes { size, draws };
-            mapped.insert(id, lanes.node(module, function, (id, &node), &inputs, &has_axis)?);
+            match lanes.node(module, function, (id, &node), &inputs, &has_axis)? {
+                Mapped::Value(value) => _ = mapped.insert(id, value),
+                Mapped::Results(results) => _ = tuples.insert(id, results),
+            }
+        } else if inputs != node.inputs {
+            let copy = function.nodes.push(Node { inputs, ..node });
+            plain.insert(id, copy);
         }
     }
     let mut b = Builder::new(module, function);
     let all_lanes = |id: &NodeId| match mapped.get(id) {
         Some(mapped) => *mapped,
         None => {
-            let shape = with_leading(size, &b.ty(*id).shape);
-            b.broadcast(*id, &shape)
+            let value = plain.get(id).copied().unwrap_or(*id);
+            let shape = with_leading(size, &b.ty(value).shape);
+            b.broadcast(value, &shape)
         }
     };
     Ok(outputs.iter().map(all_lanes).collect())
@@ -82,13 +109,15 @@ pub fn vmap_function(
     batched: &[bool],
     size: &Dim,
 ) -> Result<FuncId, Box<NotBatchable>> {
-    map_function(module, callee, batched, size, Draws::Differ)
+    map_function(module, callee, batched, None, size, Draws::Differ)
 }
 
+/// `with_axis` tells which results get the axis; the others do not vary.
 fn map_function(
     module: &mut Module,
     callee: FuncId,
     batched: &[bool],
+    with_axis: Option<&[bool]>,
     size: &Dim,
     draws: Draws,
 ) -> Result<FuncId, Box<NotBatchable>> {
@@ -100,12 +129,16 @@ fn map_function(
     };
     let kind = if draws == Draws::Differ { "vmap" } else { "map" };
     let all = vec![true; source.params.len()];
-    let mut function = Function::new(derived::name(&source.name, &format!("{kind}[{size}]"), batched, &all));
+    let mut name = derived::name(&source.name, &format!("{kind}[{size}]"), batched, &all);
+    if let Some(with_axis) = with_axis {
+        name = derived::name(&name, "to", with_axis, &vec![true; with_axis.len()]);
+    }
+    let mut function = Function::new(name);
     function.facts = source.facts.clone();
     function.effects = source.effects.clone();
-    let with_axis = |ty: &Type| Type::new(ty.dtype, with_leading(&size, &ty.shape));
+    let stretched = |ty: &Type| Type::new(ty.dtype, with_leading(&size, &ty.shape));
     for (param, batched) in source.params.iter().zip(batched) {
-        let ty = if *batched { with_axis(&param.ty) } else { param.ty.clone() };
+        let ty = if *batched { stretched(&param.ty) } else { param.ty.clone() };
         function.params.push(Param { ty, ..param.clone() });
     }
     if let Some(known) = derived::find(module, &function.name, &function.params) {
@@ -113,7 +146,14 @@ fn map_function(
     }
     let drawing = drawing_functions(module);
     let mut values: Vec<(NodeId, bool)> = Vec::with_capacity(source.nodes.len());
+    let mut tuples: BTreeMap<NodeId, Vec<(NodeId, bool)>> = BTreeMap::new();
     for (id, node) in source.nodes.iter() {
+        if let Op::Get(get) = &node.op
+            && let Some(results) = tuples.get(&node.inputs[0])
+        {
+            values.push(results[get.index]);
+            continue;
+        }
         let inputs: Vec<NodeId> = node.inputs.iter().map(|input| values[input.index()].0).collect();
         let has_axis: Vec<bool> = node.inputs.iter().map(|input| values[input.index()].1).collect();
         let varies = has_axis.contains(&true) || (draws == Draws::Differ && is_drawing(&drawing, &node.op));
@@ -127,7 +167,14 @@ fn map_function(
             }
             _ if varies => {
                 let lanes = Lanes { size: &size, draws };
-                (lanes.node(module, &mut function, (id, node), &inputs, &has_axis)?, true)
+                match lanes.node(module, &mut function, (id, node), &inputs, &has_axis)? {
+                    Mapped::Value(value) => (value, true),
+                    // Nothing but `get` reads the node itself.
+                    Mapped::Results(results) => {
+                        tuples.insert(id, results);
+                        (NodeId::new(0), true)
+                    }
+                }
             }
             op => {
                 let mut b = Builder { module, function: &mut function, span: node.span };
@@ -141,9 +188,11 @@ fn map_function(
     }
     let mut b = Builder::new(module, &mut function);
     let mut results = Vec::new();
-    for (name, role, value) in &source.results {
+    for (index, (name, role, value)) in source.results.iter().enumerate() {
         let (mut value, has_axis) = values[value.index()];
-        if !has_axis {
+        let wanted = with_axis.is_none_or(|with_axis| with_axis[index]);
+        debug_assert!(wanted || !has_axis, "internal: a result that varies was said not to");
+        if wanted && !has_axis {
             let shape = with_leading(&size, &b.ty(value).shape);
             value = b.broadcast(value, &shape);
         }
@@ -177,7 +226,7 @@ fn map_derivative(
         let ty = mapped.ty(*value).clone();
         function.params.push(Param { name: format!("d_{name}"), role: Role::Input, ty });
     }
-    let callee = map_function(module, derivative, &varying, size, Draws::Same)?;
+    let callee = map_function(module, derivative, &varying, None, size, Draws::Same)?;
     let operands: Vec<NodeId> =
         (0..function.params.len()).map(|index| parameter(&mut function, index)).collect();
     let mut b = Builder::new(module, &mut function);
@@ -206,7 +255,7 @@ impl Lanes<'_> {
         (id, node): (NodeId, &Node),
         inputs: &[NodeId],
         has_axis: &[bool],
-    ) -> Result<NodeId, Box<NotBatchable>> {
+    ) -> Result<Mapped, Box<NotBatchable>> {
         let not_batchable = |function: &Function, reason: &str| {
             Box::new(NotBatchable {
                 reason: reason.into(),
@@ -215,35 +264,46 @@ impl Lanes<'_> {
                 span: node.span,
             })
         };
-        if !has_axis.contains(&true)
-            && let Some(callee) = node.op.callee()
-            && self.size.symbols().iter().any(|symbol| module.functions[callee].symbols().contains(symbol))
-        {
+        let names_size = |body: &FuncId| {
+            let symbols = module.functions[*body].symbols();
+            self.size.symbols().iter().any(|symbol| symbols.contains(symbol))
+        };
+        if !has_axis.contains(&true) && node.op.bodies().iter().any(names_size) {
             let reason = "random draws in a mapped function that is mapped again, and varies with neither";
             return Err(not_batchable(function, reason));
         }
-        let op = match &node.op {
-            Op::Call(call) => {
-                let callee = map_function(module, call.callee, has_axis, self.size, self.draws)?;
-                Op::from(graph::ops::Call { callee })
-            }
-            op @ Op::Get(_) => op.clone(),
-            op => {
-                let mut b = Builder { module, function, span: node.span };
-                let value = op.batch(&mut b, inputs, has_axis, self.size);
-                return value.map_err(|fault| not_batchable(function, &fault.message));
-            }
-        };
-        Ok(Builder { module, function, span: node.span }.add(op, inputs))
+        if node.op.is_tuple() {
+            let results = self.tuple(module, function, node, inputs, has_axis)?;
+            return Ok(Mapped::Results(results));
+        }
+        let mut b = Builder { module, function, span: node.span };
+        let value = node.op.batch(&mut b, inputs, has_axis, self.size);
+        value.map(Mapped::Value).map_err(|fault| not_batchable(function, &fault.message))
     }
 }
 
-/// Whether a call draws along a path that was made before `first`: that of a call before it.
+/// A node done for all lanes.
+enum Mapped {
+    Value(NodeId),
+    /// Of what runs functions, each with whether it has the axis.
+    Results(Vec<(NodeId, bool)>),
+}
+
+/// Whether what a node runs draws along a path that was made before `first`: that of a node before it.
 fn draws_as_before(module: &Module, node: &Node, first: NodeId) -> bool {
-    let Some(callee) = node.op.callee() else { return false };
-    let params = module.functions[callee].params.iter().zip(&node.inputs);
     let path = Type::scalar(DType::I64);
-    params.into_iter().any(|(param, input)| param.name == "path" && param.ty == path && *input < first)
+    node.op.bodies().into_iter().any(|body| {
+        let params = &module.functions[body].params;
+        node.inputs.iter().enumerate().any(|(operand, input)| {
+            let place = match &node.op {
+                Op::Scan(scan) => Some(scan.param_of(operand)),
+                Op::Cond(_) => operand.checked_sub(1),
+                _ => Some(operand),
+            };
+            let param = place.and_then(|place| params.get(place));
+            param.is_some_and(|param| param.name == "path" && param.ty == path) && *input < first
+        })
+    })
 }
 
 /// Which functions draw random numbers, themselves or by what they call. Callees come first.

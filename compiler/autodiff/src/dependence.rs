@@ -75,7 +75,7 @@ fn walk(
     known: &mut Known,
 ) -> Vec<Reach> {
     let mut reaches = vec![Reach::default(); from.index() + 1];
-    // A call is reached result by result.
+    // What runs functions is reached result by result.
     let mut results: BTreeMap<NodeId, Vec<(usize, Reach)>> = BTreeMap::new();
     reaches[from.index()] = Reach::COST;
     for id in (0..=from.index()).rev().map(NodeId::new) {
@@ -83,21 +83,13 @@ fn walk(
         if !matters[id.index()] {
             continue;
         }
-        if let Some(callee) = node.op.callee() {
+        if node.op.is_tuple() {
             for (result, reach) in results.remove(&id).unwrap_or_default() {
-                let edges = through_call(module, callee, result, known);
+                let edges = through_node(module, node, result, known);
                 for (input, edge) in node.inputs.iter().zip(edges) {
                     let blocked = edge.blocked.map(|blocked| blocked.called_from(node.span));
                     reaches[input.index()].add(&Reach { blocked, ..edge }, &reach);
                 }
-            }
-            continue;
-        }
-        if node.op.is_tuple() {
-            let reason = format!("`{}` has no derivative yet", node.op.name());
-            let blocked = Some(NoDerivative::new(reason, function, id));
-            for input in &node.inputs {
-                reaches[input.index()].add(&Reach { smooth: false, blocked: blocked.clone() }, &Reach::COST);
             }
             continue;
         }
@@ -116,6 +108,70 @@ fn walk(
         }
     }
     reaches
+}
+
+/// How each operand of a node that runs functions is reached from one of its results.
+fn through_node(module: &Module, node: &Node, result: usize, known: &mut Known) -> Vec<Reach> {
+    let n_operands = node.inputs.len();
+    match &node.op {
+        Op::Call(call) => through_call(module, call.callee, result, known),
+        // Which branch is taken is a constant that is meant.
+        Op::Cond(cond) => {
+            let mut reaches = vec![Reach::default(); n_operands];
+            for body in [cond.then, cond.otherwise] {
+                for (reach, edge) in reaches[1..].iter_mut().zip(through_call(module, body, result, known)) {
+                    reach.add(&edge, &Reach::COST);
+                }
+            }
+            reaches
+        }
+        Op::Scan(scan) => {
+            let result = scan.body_result_of(result, node.types.len());
+            let params = through_steps(module, scan.body, scan.carried, result, known);
+            (0..n_operands)
+                .map(|operand| params.get(scan.param_of(operand)).cloned().unwrap_or_default())
+                .collect()
+        }
+        Op::While(repeat) => through_steps(module, repeat.body, repeat.carried, result, known),
+        _ => vec![Reach::default(); n_operands],
+    }
+}
+
+/// How each parameter of a loop's body is reached from one of its results, over any number of steps.
+fn through_steps(
+    module: &Module,
+    body: FuncId,
+    carried: usize,
+    result: usize,
+    known: &mut Known,
+) -> Vec<Reach> {
+    let n_results = module.functions[body].results.len();
+    let edges: Vec<Vec<Reach>> =
+        (0..n_results).map(|result| through_call(module, body, result, known)).collect();
+    let mut results = vec![Reach::default(); n_results];
+    results[result] = Reach::COST;
+    let state = |results: &[Reach]| -> Vec<(bool, bool)> {
+        results.iter().map(|reach| (reach.smooth, reach.blocked.is_some())).collect()
+    };
+    loop {
+        let before = state(&results);
+        let mut params = vec![Reach::default(); module.functions[body].params.len()];
+        for (reach, edges) in results.iter().zip(&edges) {
+            for (param, edge) in params.iter_mut().zip(edges) {
+                param.add(edge, reach);
+            }
+        }
+        for (result, param) in results.iter_mut().zip(&params).take(carried) {
+            result.add(&Reach::COST, param);
+        }
+        if state(&results) == before {
+            // Without a step a carried value is its operand.
+            for (param, result) in params.iter_mut().zip(&results).take(carried) {
+                param.add(&Reach::COST, result);
+            }
+            return params;
+        }
+    }
 }
 
 fn through_call(module: &Module, callee: FuncId, result: usize, known: &mut Known) -> Vec<Reach> {

@@ -1,8 +1,10 @@
 //! Forward derivatives: one walk in program order, asking each operator's `jvp`.
 
 use crate::{NoDerivative, dependence, derived, reverse::parameter};
-use graph::{Builder, FuncId, Function, Module, NodeId, Op, Param, Role, ops};
+use graph::{Builder, FuncId, Function, Module, NodeId, Op, Param, Role};
 use std::collections::BTreeMap;
+
+mod loops;
 
 /// As [`jvp`], where an output that depends on a value only through what has no derivative is an error.
 pub fn pushforward(
@@ -33,8 +35,8 @@ pub fn jvp(
         }
     }
     let mut tangents: BTreeMap<NodeId, NodeId> = given.iter().copied().collect();
-    // Tangents of the results of calls.
-    let mut of_calls: BTreeMap<NodeId, Vec<Option<NodeId>>> = BTreeMap::new();
+    // Tangents of the results of what runs functions.
+    let mut of_tuples: BTreeMap<NodeId, Vec<Option<NodeId>>> = BTreeMap::new();
     for id in needed(function, outputs) {
         let node = &function.nodes[id];
         let (op, inputs, span) = (node.op.clone(), node.inputs.clone(), node.span);
@@ -42,7 +44,7 @@ pub fn jvp(
             continue;
         }
         if let Op::Get(get) = &op {
-            let tangent = of_calls.get(&inputs[0]).and_then(|results| results[get.index]);
+            let tangent = of_tuples.get(&inputs[0]).and_then(|results| results[get.index]);
             tangents.extend(tangent.map(|tangent| (id, tangent)));
             continue;
         }
@@ -51,29 +53,11 @@ pub fn jvp(
         if of_inputs.iter().all(Option::is_none) {
             continue;
         }
-        if let Op::Call(call) = &op {
-            let varying: Vec<bool> = of_inputs.iter().map(Option::is_some).collect();
-            let forward =
-                jvp_function(module, call.callee, &varying).map_err(|error| error.called_from(span))?;
-            let mut operands = inputs;
-            operands.extend(of_inputs.into_iter().flatten());
-            let is_float: Vec<bool> = node_result_is_float(function, id);
-            let mut b = Builder { module, function, span };
-            let first = b.function.nodes.len();
-            let call = b.add(Op::from(ops::Call { callee: forward }), &operands);
-            let mut index = 0;
-            let mut results = Vec::new();
-            for is_float in is_float {
-                results.push(is_float.then(|| {
-                    let tangent = b.add(Op::from(ops::Get { index }), &[call]);
-                    index += 1;
-                    tangent
-                }));
-            }
-            of_calls.insert(id, results);
+        if op.is_tuple() {
+            let first = function.nodes.len();
+            let tangents = loops::tangents(module, function, id, &of_inputs)?;
+            of_tuples.insert(id, tangents);
             in_scope_of(function, id, first);
-        } else if op.is_tuple() {
-            return Err(NoDerivative::new(format!("`{}` has no derivative yet", op.name()), function, id));
         } else if function.ty(id).dtype.is_float() {
             let first = function.nodes.len();
             let mut b = Builder { module, function, span };
@@ -104,11 +88,7 @@ pub fn jvp_function(
     varying: &[bool],
 ) -> Result<FuncId, Box<NoDerivative>> {
     let source = &module.functions[callee];
-    if source.derivative.is_some() {
-        let reason = format!("`{}` states its derivative backwards, there is none forwards", source.name);
-        let result = source.results.first().map_or(NodeId::new(0), |(_, _, value)| *value);
-        return Err(NoDerivative::new(reason, source, result));
-    }
+    none_stated(source)?;
     let all: Vec<bool> = source.params.iter().map(|param| param.ty.dtype.is_float()).collect();
     let derived_name = |of: &str| derived::name(of, "jvp", varying, &all);
     let mut function = source.clone();
@@ -141,8 +121,14 @@ pub fn jvp_function(
     Ok(derived::add(module, function))
 }
 
-fn node_result_is_float(function: &Function, id: NodeId) -> Vec<bool> {
-    function.nodes[id].types.iter().map(|ty| ty.dtype.is_float()).collect()
+/// A stated derivative works backwards only.
+fn none_stated(source: &Function) -> Result<(), Box<NoDerivative>> {
+    if source.derivative.is_none() {
+        return Ok(());
+    }
+    let reason = format!("`{}` states its derivative backwards, there is none forwards", source.name);
+    let result = source.results.first().map_or(NodeId::new(0), |(_, _, value)| *value);
+    Err(NoDerivative::new(reason, source, result))
 }
 
 /// The nodes that the outputs follow from, in program order.

@@ -7,9 +7,12 @@
 mod batch;
 mod dependence;
 mod derived;
+mod flat;
 mod forward;
 mod no_derivative;
+mod reach;
 mod reverse;
+mod split;
 
 pub use batch::{Draws, NotBatchable, vmap, vmap_function};
 pub use forward::{jvp, jvp_function, pushforward};

@@ -77,45 +77,70 @@ pub fn vjp_function(
         let of_params = derived::name(of, "vjp", wrt, &all_params);
         if seeded == all_results { of_params } else { derived::name(&of_params, "of", seeded, &[]) }
     };
-    let mut function = source.clone();
-    function.name = derived_name(&source.name);
-    function.composite = source.composite.as_deref().map(derived_name);
-    for param in &mut function.params {
-        param.role = Role::Input;
-    }
-    let derivative = function.derivative.take();
-    let results = std::mem::take(&mut function.results);
-    let seeds: Vec<(NodeId, NodeId)> = {
-        let mut b = Builder::new(module, &mut function);
-        let mut seeds = Vec::new();
-        for ((name, _, value), _) in results.iter().zip(seeded).filter(|(_, seeded)| **seeded) {
-            let ty = b.ty(*value).clone();
-            let cotangent = b.param(Param { name: format!("d_{name}"), role: Role::Input, ty });
-            seeds.push((*value, cotangent));
-        }
-        seeds
-    };
-    if let Some(known) = derived::find(module, &function.name, &function.params) {
+    let name = derived_name(&source.name);
+    let composite = source.composite.as_deref().map(derived_name);
+    let params = with_seeds(source, seeded);
+    if let Some(known) = derived::find(module, &name, &params) {
         return Ok(known);
+    }
+    let source = source.clone();
+    let mut function = with_cotangents(module, &source, wrt, seeded)?;
+    function.name = name;
+    function.composite = composite;
+    function.results.drain(..source.results.len());
+    if source.remat && source.derivative.is_none() {
+        behind_barriers(&mut function, source.params.len());
+    }
+    Ok(derived::add(module, function))
+}
+
+/// The parameters of a function, then those of the cotangents of the chosen results.
+fn with_seeds(source: &Function, seeded: &[bool]) -> Vec<Param> {
+    let own = source.params.iter().map(|param| Param { role: Role::Input, ..param.clone() });
+    let seeds =
+        source.results.iter().zip(seeded).filter(|(_, seeded)| **seeded).map(|((name, _, value), _)| Param {
+            name: format!("d_{name}"),
+            role: Role::Input,
+            ty: source.ty(*value).clone(),
+        });
+    own.chain(seeds).collect()
+}
+
+/// The function that takes the cotangents of the chosen results too, and gives those of the chosen parameters after its
+/// own results. It has neither a name of its own yet nor a place in the module.
+pub(crate) fn with_cotangents(
+    module: &mut Module,
+    source: &Function,
+    wrt: &[bool],
+    seeded: &[bool],
+) -> Result<Function, Box<NoDerivative>> {
+    let mut function = source.clone();
+    let derivative = function.derivative.take();
+    let params = with_seeds(source, seeded);
+    function.params = params[..source.params.len()].to_vec();
+    let mut seeds = Vec::new();
+    let values = source.results.iter().zip(seeded).filter(|(_, seeded)| **seeded);
+    for (param, ((_, _, value), _)) in params[source.params.len()..].iter().zip(values) {
+        let cotangent = Builder::new(module, &mut function).param(param.clone());
+        seeds.push((*value, cotangent));
     }
     let chosen: Vec<usize> = (0..wrt.len()).filter(|index| wrt[*index]).collect();
     let cotangents = match derivative {
         Some(derivative) => {
             let values: Vec<(NodeId, bool)> =
-                results.iter().map(|(_, _, value)| *value).zip(seeded.iter().copied()).collect();
+                source.results.iter().map(|(_, _, value)| *value).zip(seeded.iter().copied()).collect();
             stated(module, &mut function, derivative, &values, &seeds, &chosen)
         }
         None => {
             let wrt: Vec<NodeId> = chosen.iter().map(|index| parameter(&mut function, *index)).collect();
-            let cotangents = vjp(module, &mut function, &seeds, &wrt)?;
-            if function.remat { behind_barriers(&mut function, &seeds, cotangents) } else { cotangents }
+            vjp(module, &mut function, &seeds, &wrt)?
         }
     };
     for (index, cotangent) in chosen.iter().zip(cotangents) {
         let name = format!("d_{}", function.params[*index].name);
         function.results.push((name, Role::Output, cotangent));
     }
-    Ok(derived::add(module, function))
+    Ok(function)
 }
 
 /// The cotangents of the chosen parameters by the derivative that the function states for itself.
@@ -145,26 +170,23 @@ fn stated(
     chosen.iter().map(|index| cotangents[place(*index)]).collect()
 }
 
-/// Puts a barrier behind each parameter that is not a cotangent: no value computed from it is one that was computed
-/// before.
-fn behind_barriers(
-    function: &mut Function,
-    seeds: &[(NodeId, NodeId)],
-    cotangents: Vec<NodeId>,
-) -> Vec<NodeId> {
+/// Puts a barrier behind each of the first parameters: no value computed from it is one that was computed before.
+fn behind_barriers(function: &mut Function, n_params: usize) {
     let nodes = std::mem::replace(&mut function.nodes, IdVec::new());
     let mut copies: Vec<NodeId> = Vec::with_capacity(nodes.len());
-    for (id, node) in nodes.iter() {
+    for (_, node) in nodes.iter() {
         let inputs: Vec<NodeId> = node.inputs.iter().map(|input| copies[input.index()]).collect();
         let copy = function.nodes.push(Node { inputs, ..node.clone() });
-        let is_operand = matches!(node.op, Op::Parameter(_)) && seeds.iter().all(|(_, seed)| *seed != id);
+        let is_operand = matches!(&node.op, Op::Parameter(parameter) if parameter.index < n_params);
         copies.push(if is_operand {
             function.nodes.push(Node { op: Op::from(ops::Barrier), inputs: vec![copy], ..node.clone() })
         } else {
             copy
         });
     }
-    cotangents.into_iter().map(|id| copies[id.index()]).collect()
+    for (_, _, value) in &mut function.results {
+        *value = copies[value.index()];
+    }
 }
 
 /// The node of a parameter; one is added where nothing reads it.
@@ -183,12 +205,14 @@ pub(crate) fn parameter(function: &mut Function, index: usize) -> NodeId {
     }
 }
 
+mod loops;
+
 struct Reverse {
     /// Which nodes depend on what is differentiated by, through floats.
     active: Vec<bool>,
     cotangents: BTreeMap<NodeId, NodeId>,
-    /// Cotangents of the results of calls.
-    call_cotangents: BTreeMap<NodeId, BTreeMap<usize, NodeId>>,
+    /// Cotangents of the results of what runs functions.
+    tuple_cotangents: BTreeMap<NodeId, BTreeMap<usize, NodeId>>,
 }
 
 impl Reverse {
@@ -202,7 +226,7 @@ impl Reverse {
         let mut walk = Reverse {
             active: activity(function, n_nodes, wrt),
             cotangents: BTreeMap::new(),
-            call_cotangents: BTreeMap::new(),
+            tuple_cotangents: BTreeMap::new(),
         };
         for (value, cotangent) in seeds {
             walk.add(&mut Builder::new(module, function), *value, *cotangent);
@@ -228,18 +252,22 @@ impl Reverse {
     ) -> Result<(), Box<NoDerivative>> {
         let node = &function.nodes[id];
         let (op, inputs, span) = (node.op.clone(), node.inputs.clone(), node.span);
-        if let Op::Call(call) = &op {
-            return self.visit_call(module, function, id, call.callee);
-        }
-        if op.is_tuple() && self.call_cotangents.contains_key(&id) {
-            return Err(NoDerivative::new(format!("`{}` has no derivative yet", op.name()), function, id));
+        match &op {
+            Op::Call(call) if loops::has_loops(module, call.callee) => {
+                return self.visit_looping_call(module, function, id, call.callee);
+            }
+            Op::Call(call) => return self.visit_call(module, function, id, call.callee),
+            Op::Scan(scan) => return self.visit_scan(module, function, id, scan),
+            Op::Cond(cond) => return self.visit_cond(module, function, id, cond),
+            Op::While(repeat) => return self.visit_while(module, function, id, repeat),
+            _ => {}
         }
         let Some(cotangent) = self.cotangents.get(&id).copied() else { return Ok(()) };
         match &op {
             Op::Parameter(_) => {}
             Op::Get(get) => {
                 let mut b = Builder { module, function, span };
-                let results = self.call_cotangents.entry(inputs[0]).or_default();
+                let results = self.tuple_cotangents.entry(inputs[0]).or_default();
                 let sum = match results.get(&get.index) {
                     Some(other) => b.binary(Binary::Add, *other, cotangent),
                     None => cotangent,
@@ -271,7 +299,7 @@ impl Reverse {
         id: NodeId,
         callee: FuncId,
     ) -> Result<(), Box<NoDerivative>> {
-        let Some(cotangents) = self.call_cotangents.remove(&id) else { return Ok(()) };
+        let Some(cotangents) = self.tuple_cotangents.remove(&id) else { return Ok(()) };
         let node = &function.nodes[id];
         let (mut operands, span) = (node.inputs.clone(), node.span);
         let wrt: Vec<bool> = operands.iter().map(|input| self.active[input.index()]).collect();

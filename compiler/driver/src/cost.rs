@@ -40,13 +40,8 @@ fn flops(module: &Module, function: &Function) -> Dim {
             Op::Scan(scan) => {
                 let callee = &module.functions[scan.body];
                 let operands: Vec<&Type> = node.inputs.iter().map(|id| function.ty(*id)).collect();
-                let Some(parts) = scan.operands(&operands) else { continue };
-                let element = |ty: &&Type| Type::new(ty.dtype, ty.shape.iter().skip(1).cloned().collect());
-                let elements: Vec<Type> = parts.stacked.iter().map(element).collect();
-                let operands: Vec<&Type> = (parts.carried.iter().chain(parts.fixed).copied())
-                    .chain(&elements)
-                    .chain(parts.tables.iter().filter_map(|table| table.first().copied()))
-                    .collect();
+                let of_step = scan.step_types(&operands);
+                let operands: Vec<&Type> = of_step.iter().collect();
                 flops(module, callee).substitute(&bindings(callee, &operands)) * &scan.count
             }
             // The dearer branch.

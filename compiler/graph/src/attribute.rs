@@ -5,7 +5,10 @@ use crate::{
     parse::{Cursor, ParseError},
 };
 use shape::{Dim, Shape, Symbol};
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 /// How one attribute is written and read. `WORD` attributes stand without their name.
 trait Attribute: Sized {
@@ -14,6 +17,10 @@ trait Attribute: Sized {
     fn read(cursor: &mut Cursor<'_>, module: &Module) -> Result<Self, ParseError>;
     /// Puts dimensions in the place of symbols; most attributes hold none.
     fn substitute(&mut self, _: &BTreeMap<Symbol, Dim>) {}
+    /// The symbols in it.
+    fn symbols(&self) -> BTreeSet<Symbol> {
+        BTreeSet::new()
+    }
     /// Puts a dtype in the place of `float`.
     fn choose_float(&mut self, _: DType) {}
 }
@@ -46,6 +53,19 @@ macro_rules! attributes {
                     })*
                 }
                 self
+            }
+
+            /// The symbols in its attributes, those of functions that it runs left out.
+            pub fn symbols(&self) -> BTreeSet<Symbol> {
+                let mut found = BTreeSet::new();
+                match self {
+                    Op::Unary(_) | Op::Binary(_) | Op::Constant(_) => {}
+                    $(Op::$name(op) => {
+                        $(found.extend(Attribute::symbols(&op.$field));)*
+                        let _ = op;
+                    })*
+                }
+                found
             }
 
             /// The operator with `float` replaced in its attributes; a constant's values are not rounded here.
@@ -214,6 +234,9 @@ impl Attribute for Dim {
     fn substitute(&mut self, dims: &BTreeMap<Symbol, Dim>) {
         *self = Dim::substitute(self, dims);
     }
+    fn symbols(&self) -> BTreeSet<Symbol> {
+        Dim::symbols(self)
+    }
 }
 
 /// `none`, or as a dimension.
@@ -231,6 +254,9 @@ impl Attribute for Option<Dim> {
         if let Some(dim) = self {
             *dim = Dim::substitute(dim, dims);
         }
+    }
+    fn symbols(&self) -> BTreeSet<Symbol> {
+        self.iter().flat_map(Dim::symbols).collect()
     }
 }
 
@@ -255,6 +281,9 @@ impl Attribute for Shape {
     fn substitute(&mut self, dims: &BTreeMap<Symbol, Dim>) {
         *self = Shape::substitute(self, dims);
     }
+    fn symbols(&self) -> BTreeSet<Symbol> {
+        self.iter().flat_map(Dim::symbols).collect()
+    }
 }
 
 impl Attribute for Vec<Dim> {
@@ -268,6 +297,9 @@ impl Attribute for Vec<Dim> {
         for dim in self {
             *dim = Dim::substitute(dim, dims);
         }
+    }
+    fn symbols(&self) -> BTreeSet<Symbol> {
+        self.iter().flat_map(Dim::symbols).collect()
     }
 }
 
@@ -369,6 +401,9 @@ impl Attribute for Vec<ops::Subscript> {
         for subscript in self {
             subscript.offset = subscript.offset.substitute(dims);
         }
+    }
+    fn symbols(&self) -> BTreeSet<Symbol> {
+        self.iter().flat_map(|subscript| subscript.offset.symbols()).collect()
     }
 }
 

@@ -15,6 +15,7 @@ pub mod parse;
 pub mod print;
 mod rules;
 mod scope;
+mod specialise;
 pub mod verify;
 
 pub use array::Array;
@@ -25,3 +26,4 @@ pub use function::{Effect, FuncId, Function, Module, Node, NodeId, Param, Role};
 pub use ops::Op;
 pub use rules::{Axis, ElementCx, EvalError, Fault, Grad, Operator, Sample};
 pub use scope::Scope;
+pub use specialise::{assume_in_dims, specialise};

@@ -179,6 +179,20 @@ impl Op {
         }
     }
 
+    /// Puts other functions in the place of those that it runs.
+    pub fn map_bodies(&mut self, mut change: impl FnMut(FuncId) -> FuncId) {
+        let bodies: Vec<&mut FuncId> = match self {
+            Op::Call(call) => vec![&mut call.callee],
+            Op::Scan(scan) => vec![&mut scan.body],
+            Op::Cond(cond) => vec![&mut cond.then, &mut cond.otherwise],
+            Op::While(repeat) => vec![&mut repeat.condition, &mut repeat.body],
+            _ => Vec::new(),
+        };
+        for body in bodies {
+            *body = change(*body);
+        }
+    }
+
     /// The function that a call runs.
     pub fn callee(&self) -> Option<FuncId> {
         match self {

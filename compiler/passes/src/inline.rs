@@ -6,8 +6,8 @@ use crate::{
     Changed, Pass, PassCx,
     rebuild::{each_function, rebuild},
 };
-use graph::{Effect, Function, Module, Node, NodeId, Op, Scope, Type, ops::bind};
-use shape::{Assumption, Dim, Facts, Proof, Symbol};
+use graph::{Function, Module, Node, NodeId, Op, Scope, Type, assume_in_dims, ops::bind};
+use shape::{Dim, Symbol};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
@@ -42,9 +42,9 @@ pub(crate) fn expand_calls(
             }
             let types: Vec<&Type> = node.inputs.iter().map(|input| b.ty(*input)).collect();
             let dims = bind(callee, b.facts(), &types).map_err(|fault| fault.message.clone())?;
-            effects.extend(callee.effects.iter().map(|effect| in_dims(effect, &dims)));
+            effects.extend(callee.effects.iter().map(|effect| effect.in_dims(&dims)));
             for assumption in callee.facts.assumptions() {
-                assume(&mut b.function.facts, assumption, &dims);
+                assume_in_dims(&mut b.function.facts, assumption, &dims);
             }
             let values = copy_body(b.function, callee, node, &dims);
             // A stand-in that nothing reads keeps the call's place until the next rebuild drops it.
@@ -53,7 +53,7 @@ pub(crate) fn expand_calls(
             Ok(Some(place))
         })?;
         for effect in effects {
-            if !function.effects.contains(&effect) && !always_holds(&effect, &facts_before) {
+            if !function.effects.contains(&effect) && !effect.always_holds(&facts_before) {
                 function.effects.push(effect);
             }
         }
@@ -94,44 +94,4 @@ fn copy_body(
         });
     }
     callee.results.iter().map(|(_, _, value)| copies[value.index()]).collect()
-}
-
-fn in_dims(effect: &Effect, dims: &BTreeMap<Symbol, Dim>) -> Effect {
-    match effect {
-        Effect::RequireGe { value, at_least, message, span } => Effect::RequireGe {
-            value: value.substitute(dims),
-            at_least: at_least.substitute(dims),
-            message: message.clone(),
-            span: *span,
-        },
-        Effect::RequireEq { a, b, message, span } => {
-            let (a, b) = (a.substitute(dims), b.substitute(dims));
-            Effect::RequireEq { a, b, message: message.clone(), span: *span }
-        }
-    }
-}
-
-fn always_holds(effect: &Effect, facts: &Facts) -> bool {
-    let proof = match effect {
-        Effect::RequireGe { value, at_least, .. } => facts.prove_ge(value, at_least),
-        Effect::RequireEq { a, b, .. } => facts.prove_eq(a, b),
-    };
-    proof == Proof::Proved
-}
-
-fn assume(facts: &mut Facts, assumption: &Assumption, dims: &BTreeMap<Symbol, Dim>) {
-    let in_dims = |dim: &Dim| dim.substitute(dims);
-    let assumption = match assumption {
-        Assumption::Ge(a, b) => Assumption::Ge(in_dims(a), in_dims(b)),
-        Assumption::Eq(a, b) => Assumption::Eq(in_dims(a), in_dims(b)),
-        Assumption::Divisible(a, by) => Assumption::Divisible(in_dims(a), in_dims(by)),
-    };
-    let proof = match &assumption {
-        Assumption::Ge(a, b) => facts.prove_ge(a, b),
-        Assumption::Eq(a, b) => facts.prove_eq(a, b),
-        Assumption::Divisible(a, by) => facts.prove_divisible(a, by),
-    };
-    if proof != Proof::Proved {
-        facts.assume(assumption);
-    }
 }

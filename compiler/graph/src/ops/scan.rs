@@ -64,6 +64,34 @@ impl Scan {
         self.parts(all, 0, stacked, self.table_results)
     }
 
+    /// The parameter of the body that the operand of this number is given to.
+    pub fn param_of(&self, operand: usize) -> usize {
+        let single = self.carried + self.fixed + self.stacked;
+        match operand.checked_sub(single) {
+            Some(place) => single + place / self.steps().unwrap_or(1).max(1),
+            None => operand,
+        }
+    }
+
+    /// The result of the body that gives the result of this number, of a node with `n_results`.
+    pub fn body_result_of(&self, result: usize, n_results: usize) -> usize {
+        let kept = self.table_results * self.steps().unwrap_or(0);
+        let single = n_results.saturating_sub(kept);
+        match result.checked_sub(single) {
+            Some(place) => single + place / self.steps().unwrap_or(1).max(1),
+            None => result,
+        }
+    }
+
+    /// Types of the parameters of the body, for operands that fit.
+    pub fn step_types(&self, inputs: &[&Type]) -> Vec<Type> {
+        let Some(parts) = self.operands(inputs) else { return Vec::new() };
+        let element = |ty: &&Type| Type::new(ty.dtype, ty.shape.iter().skip(1).cloned().collect());
+        let whole = parts.carried.iter().chain(parts.fixed).map(|ty| (*ty).clone());
+        let tables = parts.tables.iter().filter_map(|table| table.first()).map(|ty| (*ty).clone());
+        whole.chain(parts.stacked.iter().map(element)).chain(tables).collect()
+    }
+
     fn parts<'a, T>(
         &self,
         all: &'a [T],
@@ -94,7 +122,7 @@ impl Scan {
         if !at_least(facts, &self.count, &Dim::default()) {
             return attribute(format!("the count {} of `scan` is not known to be at least 0", self.count));
         }
-        if self.tables + self.table_results > 0 && !self.steps().is_some_and(|steps| steps > 0) {
+        if self.tables + self.table_results > 0 && self.steps().is_none_or(|steps| steps == 0) {
             return attribute(format!("a `scan` with tables has a number of steps, not {}", self.count));
         }
         let Some(parts) = self.operands(inputs) else {
