@@ -6,6 +6,7 @@
 mod batches;
 mod corpus;
 mod coverage;
+mod equations;
 mod faults;
 mod library;
 pub mod random;
@@ -37,6 +38,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(reference::trials());
     trials.extend(sweep::trials());
     trials.extend(coverage::trials());
+    trials.extend(equations::trials());
     trials.extend(batches::trials());
     trials.extend(random::trials());
     trials

@@ -238,8 +238,8 @@ impl<'a> Analysis<'a> {
             ratio.map_or(DYNAMIC_FACTOR, |ratio| ratio as f64)
         };
         match &node.op {
-            Op::Broadcast(_) => ratio(),
-            Op::Gather(_) => ratio(),
+            Op::Broadcast(_) | Op::Gather(_) => ratio(),
+            Op::Contract(_) if self.forms[user.index()] == Some(Form::Map) => ratio(),
             Op::Window(window) => window
                 .size
                 .iter()

@@ -56,7 +56,7 @@ impl<'p> Checker<'p> {
                 let span = start.span.to(end.span);
                 self.error("E0312", span, "a range stands only where columns of data are chosen", "not here")
             }
-            ExprKind::Reduce { op_span, .. } => self.unsupported(*op_span, "an index equation"),
+            ExprKind::Reduce { .. } => self.reduction_by_indices(expr),
             ExprKind::If { arms, otherwise } => self.if_else(arms, otherwise.as_ref(), Standing::Value),
             ExprKind::Repeat { count, name, body } => self.repeat(count, name, body),
             ExprKind::Remat(block) => self.remat(block),
@@ -92,6 +92,16 @@ impl<'p> Checker<'p> {
             return Some(Value::Native(native));
         }
         DType::parse(name).map(Value::DType)
+    }
+
+    /// A function of the library, whatever else has its name.
+    pub fn library_function(&mut self, name: &str) -> Option<Value<'p>> {
+        self.program.find_std(name).map(|item| self.item(item))
+    }
+
+    /// The definition whose body is being evaluated.
+    pub fn current_def(&self) -> Option<&'p ast::Def> {
+        self.calls.last().map(|(def, _)| *def).or(self.frame_ref().def)
     }
 
     /// What a name means where no tensor of that name is in the way.
@@ -267,9 +277,8 @@ impl<'p> Checker<'p> {
                     last = value;
                 }
                 StmtKind::Bind { targets, ty, value } => self.bind(targets, ty.as_ref(), value),
-                StmtKind::Equation { name, .. } => {
-                    self.unsupported(name.span, "an index equation");
-                    self.frame().bind(&name.text, Value::Error, name.span);
+                StmtKind::Equation { name, indices, value, bounds } => {
+                    self.equation(name, indices, value, bounds);
                 }
                 StmtKind::Write { state, value } => self.write_state(state, value),
                 StmtKind::Param(decl) => self.declare_weight(decl),

@@ -12,6 +12,7 @@ mod branch;
 mod call;
 mod checker;
 mod entry;
+mod equation;
 mod expr;
 mod frame;
 mod groups;

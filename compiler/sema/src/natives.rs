@@ -128,6 +128,8 @@ pub fn find(name: &str) -> Option<&'static str> {
     names().find(|known| *known == name)
 }
 
+pub use elementwise::is_elementwise;
+
 pub fn names() -> impl Iterator<Item = &'static str> {
     NAMES.iter().copied()
 }

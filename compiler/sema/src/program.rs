@@ -204,6 +204,11 @@ impl<'p> Program<'p> {
         span.file == self.main.span.file || self.imported.iter().any(|(id, _)| *id == span.file)
     }
 
+    /// What the library declares by this name.
+    pub fn find_std(&self, name: &str) -> Option<Item<'p>> {
+        self.std.items.get(name).copied()
+    }
+
     pub fn is_std(&self, def: &ast::Def) -> bool {
         matches!(self.std.items.get(def.name.text.as_str()), Some(Item::Def(found)) if std::ptr::eq(*found, def))
     }

@@ -106,6 +106,13 @@ impl<'p> Checker<'p> {
         }
     }
 
+    /// Whether all names of a dimension expression are bound.
+    pub fn is_bound(&mut self, expr: &ast::Expr) -> bool {
+        let mut names = Vec::new();
+        self.unbound(expr, &mut names);
+        names.is_empty()
+    }
+
     /// Names that appear first in the type of a model's input are dynamic dimensions, unless the build fixes them.
     pub fn bind_dimensions(&mut self, ty: &'p ast::Type) {
         for dim in &ty.dims {

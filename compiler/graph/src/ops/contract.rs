@@ -7,7 +7,7 @@ mod named;
 mod samples;
 
 use super::batching::{stretched, with_leading};
-use super::evaluation::{NOT_FLOAT, each, indices, to_usize};
+use super::evaluation::{NOT_FLOAT, each, indices, map_form, to_usize};
 use super::operands::{at_least, disagreement, needs, representable, same_dtype, take};
 use crate::{Array, Builder, ElementCx, EvalError, Fault, Grad, NodeId, Operator, Sample, Type};
 use kernel::{Expr, Form};
@@ -195,8 +195,9 @@ impl Operator for Contract {
     }
 
     fn form(&self, _: &[&Type], _: &Type) -> Option<Form> {
-        let extents = self.reduced().into_iter().map(|index| self.extents[index].clone()).collect();
-        Some(Form::Contract { extents })
+        let extents: Vec<Dim> = self.reduced().into_iter().map(|index| self.extents[index].clone()).collect();
+        // Over nothing it is a product, or what an operand has at these subscripts.
+        if extents.is_empty() { map_form() } else { Some(Form::Contract { extents }) }
     }
 
     /// The product at the output index and the reduced indices, these in ascending order.

@@ -36,6 +36,11 @@ fn unary_op(name: &str) -> Option<Unary> {
     })
 }
 
+/// Whether the native is a function of elements, one by one.
+pub fn is_elementwise(name: &str) -> bool {
+    unary_op(name).is_some() || matches!(name, "pow" | "atan2" | "select" | "cast" | "stop_gradient")
+}
+
 /// The value of a function of a number that is known now.
 fn fold(op: Unary, x: f64) -> Option<f64> {
     Some(match op {

@@ -367,6 +367,18 @@ impl<'p> Checker<'p> {
         Some(id)
     }
 
+    /// A value made of nodes from `first` on, for all lanes of `given`: pairs of the value in one lane and all its values.
+    pub fn mapped(
+        &mut self,
+        first: NodeId,
+        output: NodeId,
+        given: &[(NodeId, NodeId)],
+        size: &Dim,
+        span: Span,
+    ) -> Option<NodeId> {
+        self.lanes(first, &[output], given, size, Draws::Differ, span).map(|outputs| outputs[0])
+    }
+
     fn lanes(
         &mut self,
         first: NodeId,

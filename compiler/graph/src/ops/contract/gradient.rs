@@ -12,7 +12,7 @@ use crate::ops::operands::equal;
 use crate::ops::pad::{Pad, span};
 use crate::{Builder, DType, NodeId};
 use kernel::Binary;
-use shape::{Dim, Shape};
+use shape::{Dim, Proof, Shape};
 
 const UNSOLVED: &str = "its derivative is not supported: two subscripts of one operand add the same indices";
 const UNPROVED: &str = "its derivative needs sizes that are not known well enough";
@@ -218,9 +218,11 @@ fn solve(
         }
     }
     terms.sort_by_key(|(_, index)| *index);
+    // Where another range might be empty, there is nothing to make room for.
+    let low = at_least_zero(b, low);
     // Place `p` of the padded axis is where c·t + rest = p − low + offset.
     let padded = &extents[new] - &offset + above + &low;
-    let high = padded - &low - span(extent, step - 1, b.facts());
+    let high = at_least_zero(b, padded - &low - span(extent, step - 1, b.facts()));
     let rank = b.ty(node).rank();
     let mut pad =
         Pad { low: vec![Dim::default(); rank], high: vec![Dim::default(); rank], interior: vec![0; rank] };
@@ -232,6 +234,12 @@ fn solve(
         if pad.is_nothing() { node } else { b.try_add(pad.into(), &[node, zero]).map_err(|_| UNPROVED)? };
     operand.subscripts[place] = Subscript { terms, offset: low - offset };
     Ok(())
+}
+
+/// The size itself where it is known not to be negative.
+fn at_least_zero(b: &Builder<'_>, size: Dim) -> Dim {
+    let zero = Dim::default();
+    if b.facts().prove_ge(&size, &zero) == Proof::Proved { size } else { Dim::max(&size, &zero) }
 }
 
 /// The contraction of the two operands whose output has the axes' indices as far as the operands do, and these indices
