@@ -26,6 +26,9 @@ impl<'p> Arg<'p> {
 const COMPOSITES: &[&str] =
     &["softmax", "log_softmax", "logsumexp", "gelu", "gelu_tanh", "silu", "softplus", "mish"];
 
+/// Those that work element by element: of one element and of a whole tensor they are the same.
+const ELEMENTWISE: &[&str] = &["gelu", "gelu_tanh", "silu", "softplus", "mish"];
+
 /// What stands before `.with`.
 fn with_base(callee: &ast::Expr) -> Option<&ast::Expr> {
     match &callee.peel().kind {
@@ -78,6 +81,12 @@ impl<'p> Checker<'p> {
             return self.configure(configured.def, values, expr.span);
         }
         self.apply(target, values, expr.span, callee.span)
+    }
+
+    /// Whether this is a named region of the library that works element by element.
+    pub fn is_elementwise_composite(&self, target: &Value<'p>) -> bool {
+        let Value::Fn(closure) = target else { return false };
+        ELEMENTWISE.contains(&closure.def.name.text.as_str()) && self.program.is_std(closure.def)
     }
 
     pub fn pipe(&mut self, input: &'p ast::Expr, stages: &'p [ast::Expr]) -> Value<'p> {

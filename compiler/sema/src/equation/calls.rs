@@ -139,14 +139,14 @@ impl<'p> Equation<'_, 'p> {
         let labels = lowered.iter().fold(Vec::new(), |all, value| union(&all, &self.labels(value)));
         let numbers = lowered.iter().filter_map(|value| self.dtype_of(value)).find(|dtype| !dtype.is_bool());
         let hint = numbers.unwrap_or(self.checker.float());
-        let is_native = matches!(target, Value::Native(_));
+        let by_element = matches!(target, Value::Native(_)) || self.checker.is_elementwise_composite(target);
         let mut given = Vec::new();
         for (arg, value) in args.iter().zip(lowered) {
             let place = arg.term.span;
             // Numbers of the text keep taking the dtype of what they meet.
             let (value, own) = match value {
                 Lowered::Known(value) => (value, Vec::new()),
-                value if is_native => (self.operand(value, Some(hint), &labels, place)?, labels.clone()),
+                value if by_element => (self.operand(value, Some(hint), &labels, place)?, labels.clone()),
                 value => {
                     let tensor = self.labelled(value, Some(hint), place)?;
                     (Value::Tensor(tensor.id), tensor.labels)
@@ -154,7 +154,7 @@ impl<'p> Equation<'_, 'p> {
             };
             given.push(ElementArg { name: arg.name, value, labels: own, span: place });
         }
-        if is_native || labels.is_empty() {
+        if by_element || labels.is_empty() {
             let args = given.into_iter().map(ElementArg::arg).collect();
             let value = self.checker.apply(target.clone(), args, span, callee.span);
             return self.over(value, labels);

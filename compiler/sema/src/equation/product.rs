@@ -210,6 +210,9 @@ impl<'p> Equation<'_, 'p> {
 
     /// The sum over the indices of the product of all operands.
     fn contracted(&mut self, mut operands: Vec<Operand>, indices: &[usize], span: Span) -> Option<Labelled> {
+        if operands.len() > 1 {
+            self.sum_each(&mut operands, indices)?;
+        }
         let all = operands.iter().fold(Vec::new(), |all, operand| union(&all, &operand.labels));
         let is_whole = |operand: &Operand| operand.subscripts.is_none() && operand.labels == all;
         if operands.iter().any(is_whole) {
@@ -232,6 +235,23 @@ impl<'p> Equation<'_, 'p> {
             operand.labels.iter().copied().filter(|label| indices.contains(label)).collect();
         let tensor = self.as_labelled(&operand)?;
         self.summed(tensor, &summed, span)
+    }
+
+    /// Sums each operand over what no other varies with: Σᵢⱼ aᵢ bⱼ is Σᵢ aᵢ · Σⱼ bⱼ.
+    fn sum_each(&mut self, operands: &mut [Operand], indices: &[usize]) -> Option<()> {
+        for position in 0..operands.len() {
+            let others = || operands.iter().enumerate().filter(|(other, _)| *other != position);
+            let own =
+                |label: &usize| indices.contains(label) && !others().any(|(_, o)| o.labels.contains(label));
+            let summed: Vec<usize> = operands[position].labels.iter().copied().filter(own).collect();
+            if !summed.is_empty() {
+                let operand = operands[position].clone();
+                let tensor = self.as_labelled(&operand)?;
+                let sum = self.summed(tensor, &summed, operand.span)?;
+                operands[position] = operand_of(sum, operand.span);
+            }
+        }
+        Some(())
     }
 
     fn pair(

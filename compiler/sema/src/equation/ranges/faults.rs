@@ -145,7 +145,10 @@ impl<'p> Equation<'_, 'p> {
                     .label(self.indices[id].name.span, "no subscript gives it a size")
             }
         };
-        fault = fault.help(format!("state it at the end of the equation: `where {name} in 0..n`"));
+        fault = fault.help(match self.defines {
+            Some(_) => format!("state it at the end of the equation: `where {name} in 0..n`"),
+            None => format!("slice what is read, so that `{name}` walks a whole axis"),
+        });
         self.checker.report(fault);
         None
     }
