@@ -2,13 +2,12 @@
 
 use super::{Rule, functions::needed, rule};
 use crate::{
-    dim::Dim,
     draft::{DType, Draft},
     range::Range,
 };
 use std::collections::BTreeSet;
 
-pub const RULES: &[Rule] = &[Rule { in_function: false, ..rule("grad", 6, grad) }];
+pub const RULES: &[Rule] = &[Rule { in_function: false, ..rule("grad", 9, grad) }];
 
 /// The derivative of a sum by something that it was made of, through statements that have derivatives.
 fn grad(d: &mut Draft) -> Option<()> {
@@ -24,7 +23,6 @@ fn grad(d: &mut Draft) -> Option<()> {
     let direct: Vec<usize> = direct.into_iter().filter(|id| d.visible.contains(id)).collect();
     let wrt = *d.rng.choose(&direct)?;
     let shape = d.shape(wrt);
-    let size = d.range(cost).size();
     let scalar = d.shape(cost).is_empty();
     let (cost, wrt) = (d.read(cost), d.read(wrt));
     let text = match (scalar, d.rng.below(2)) {
@@ -32,6 +30,5 @@ fn grad(d: &mut Draft) -> Option<()> {
         (_, 0) => format!("tanh(grad(sum({cost}), wrt: {wrt}))"),
         _ => format!("sin(grad(mean({cost} * {cost}), wrt: {wrt}))"),
     };
-    let _: (Dim, f64) = (Dim::from(0), size);
     d.emit(text, DType::Float, shape, Range::around(1.0)).map(drop)
 }

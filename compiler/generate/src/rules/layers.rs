@@ -143,7 +143,6 @@ fn cell(d: &mut Draft) -> Option<()> {
     let shape = with_last(&d.shape(x), hidden);
     let h = d.like(&shape)?;
     let range = d.range(h).hull(Range::around(1.0));
-    let unit = d.fresh("u");
     match d.rng.below(3) {
         0 => {
             let (x, h) = (d.read(x), d.read(h));
@@ -159,7 +158,6 @@ fn cell(d: &mut Draft) -> Option<()> {
             let (x, h, c) = (d.read(x), d.read(h), d.read(c));
             let results =
                 vec![(DType::Float, shape.clone(), Range::around(1.0)), (DType::Float, shape, cells)];
-            let _ = unit;
             d.emit_all(format!("lstm_cell({hidden})({x}, {h}, {c})"), results).map(drop)
         }
     }
