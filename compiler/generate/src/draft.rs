@@ -145,6 +145,19 @@ impl Draft {
 
     /// Binds an expression to a name; large numbers are scaled down first.
     pub fn emit(&mut self, text: String, dtype: DType, shape: Vec<Dim>, range: Range) -> Option<Id> {
+        self.emit_indexed("", text, "", dtype, shape, range)
+    }
+
+    /// As [`Draft::emit`], with indices after the name and ranges after the expression.
+    pub fn emit_indexed(
+        &mut self,
+        indices: &str,
+        text: String,
+        ranges: &str,
+        dtype: DType,
+        shape: Vec<Dim>,
+        range: Range,
+    ) -> Option<Id> {
         if !self.fits(&shape) || !range.low.is_finite() || !range.high.is_finite() {
             self.abandon();
             return None;
@@ -162,7 +175,7 @@ impl Draft {
         let name = self.fresh("v");
         let id = self.add(name.clone(), dtype, shape, range);
         let reads = self.take_reads();
-        self.lines.push(Line { text: format!("{name} = {text}"), makes: vec![id], reads });
+        self.lines.push(Line { text: format!("{name}{indices} = {text}{ranges}"), makes: vec![id], reads });
         self.visible.push(id);
         Some(id)
     }

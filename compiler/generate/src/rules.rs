@@ -1,6 +1,7 @@
 //! Statements that can be added to a program, each with what it needs and what comes of it.
 
 mod contraction;
+mod control;
 mod derivative;
 mod drawing;
 mod elementwise;
@@ -53,6 +54,7 @@ const TABLES: &[&[Rule]] = &[
     drawing::RULES,
     functions::RULES,
     derivative::RULES,
+    control::RULES,
 ];
 
 /// Names of all rules.

@@ -20,7 +20,10 @@ const MAX_DEPTH: usize = 2;
 
 /// The body of a function.
 pub struct Body {
-    /// Its statements and then its result, indented.
+    /// Its statements, indented, and what its result is called.
+    pub lines: String,
+    pub name: String,
+    /// Both together.
     pub text: String,
     pub result: Id,
     /// What it sees from outside.
@@ -84,11 +87,14 @@ pub fn body(d: &mut Draft, params: &[(String, Vec<Dim>, Range)], inside: Inside)
     for line in &lines {
         text.push_str(&format!("{indent}{}\n", line.text));
     }
-    text.push_str(&format!("{indent}{}\n", d.value(result).name));
+    let name = d.value(result).name.clone();
     for id in reads {
         d.read(id);
     }
-    Some((Body { text, result, captured }, params))
+    Some((
+        Body { lines: text.clone(), text: format!("{text}{indent}{name}\n"), name, result, captured },
+        params,
+    ))
 }
 
 /// The statements that a value comes of.
@@ -106,7 +112,12 @@ pub fn needed(lines: &[Line], result: Id) -> Vec<Line> {
 }
 
 /// Puts a statement of several lines at the end.
-fn push(d: &mut Draft, text: String, results: Vec<(String, Vec<Dim>, Range)>, captured: &[Id]) -> Option<()> {
+pub fn push(
+    d: &mut Draft,
+    text: String,
+    results: Vec<(String, Vec<Dim>, Range)>,
+    captured: &[Id],
+) -> Option<()> {
     if !results.iter().all(|(_, shape, range)| d.fits(shape) && range.size() <= 20.0) {
         d.abandon();
         return None;
@@ -124,7 +135,7 @@ fn push(d: &mut Draft, text: String, results: Vec<(String, Vec<Dim>, Range)>, ca
     Some(())
 }
 
-fn indent(d: &Draft) -> String {
+pub fn indent(d: &Draft) -> String {
     "    ".repeat(d.depth + 1)
 }
 
