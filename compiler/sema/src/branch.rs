@@ -177,6 +177,9 @@ impl<'p> Checker<'p> {
         first: &mut Vec<NodeId>,
         second: &mut Vec<NodeId>,
     ) -> Option<Form> {
+        if then.value.is_error() || other.value.is_error() {
+            return None;
+        }
         for (branch, value) in [(then, &then.value), (other, &other.value)] {
             if only_while_compiling(value) {
                 let message =

@@ -52,7 +52,7 @@ pub fn check(models: Vec<Model>, everything: bool, tally: &mut Tally) -> Vec<(Mo
     }
     let together: Vec<&Prepared> = prepared.iter().map(|(_, prepared)| prepared).collect();
     let found: Vec<Result<(), String>> = match everything {
-        true => together.iter().map(|prepared| all_agree(prepared)).collect(),
+        true => together.iter().map(|prepared| all_agree(prepared, tally)).collect(),
         false => compiled_agree(&together),
     };
     for ((place, prepared), found) in prepared.into_iter().zip(found) {
@@ -246,7 +246,7 @@ fn call(prepared: &Prepared, program: &Program, pool: &Pool) -> Result<Vec<Vec<T
 }
 
 /// Both interpreters of kernels, both levels of optimisation, threads, a shared library, the other styles.
-fn all_agree(prepared: &Prepared) -> Result<(), String> {
+fn all_agree(prepared: &Prepared, tally: &mut Tally) -> Result<(), String> {
     for (name, order) in [("kernels", Order::Ascending), ("kernels, blocks in reverse", Order::Descending)] {
         for run in &prepared.runs {
             let args: Vec<Vec<f64>> =
@@ -276,8 +276,9 @@ fn all_agree(prepared: &Prepared) -> Result<(), String> {
         let session = &prepared.subject.session;
         let options = driver::Options { style, ..session.options.clone() };
         let session = Session::new("random.model", &session.source.text, &driver::NoFiles, options);
-        let kernels =
-            session.lower(&prepared.subject.built, &prepared.subject.entries(), &mut Trace::default());
+        let mut trace = Trace::default();
+        let kernels = session.lower(&prepared.subject.built, &prepared.subject.entries(), &mut trace);
+        tally.fired(&trace.fired);
         let kernels = kernels.map_err(|failure| format!("{}: {failure}", style.name()))?;
         for run in &prepared.runs {
             let args: Vec<Vec<f64>> =

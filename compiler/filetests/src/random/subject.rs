@@ -116,6 +116,9 @@ fn refused(session: &Session, failure: &Failure) -> Verdict {
         if errors().all(|fault| fault.code == "E0315") {
             return Verdict::Rejected("no derivative");
         }
+        if errors().all(|fault| matches!(fault.code, "E0315" | "E0501" | "E0502")) {
+            return Verdict::Rejected("not supported yet");
+        }
         if errors().all(|fault| matches!(fault.code, "E0403" | "E0420")) {
             return Verdict::Rejected("limit");
         }

@@ -15,6 +15,7 @@ pub const RULES: &[Rule] = &[
     layer("batch_norm", 2, batch_norm),
     layer("prelu", 1, prelu),
     layer("cells", 4, cell),
+    layer("cells over time", 3, over_time),
     layer("attention", 3, attention),
     layer("encoder block", 1, block),
     rule("rope", 1, rope),
@@ -161,6 +162,21 @@ fn cell(d: &mut Draft) -> Option<()> {
             d.emit_all(format!("lstm_cell({hidden})({x}, {h}, {c})"), results).map(drop)
         }
     }
+}
+
+fn over_time(d: &mut Draft) -> Option<()> {
+    let x = d.pick(|value| {
+        value.dtype == DType::Float && value.shape.len() == 3 && value.shape[2].known().is_some()
+    })?;
+    let hidden = d.rng.between(1, 3);
+    let shape = d.shape(x);
+    let x = d.read(x);
+    let name = ["rnn", "gru", "lstm"][d.rng.below(3)];
+    let (text, width) = match d.rng.below(4) {
+        0 => (format!("{x} |> bidirectional({name}({hidden}))"), 2 * hidden),
+        _ => (format!("{x} |> {name}({hidden})"), hidden),
+    };
+    d.emit(text, DType::Float, with_last(&shape, width), Range::around(1.0)).map(drop)
 }
 
 /// Rank 3 with a width of 2 or 4.
