@@ -180,7 +180,8 @@ impl Function {
     }
 }
 
-/// Functions that call each other; callees come before callers, so there is no recursion.
+/// Functions that run each other, without recursion. Those that `sema` and `autodiff` make come after those that they run;
+/// passes may add some at the end.
 #[derive(Clone, Debug, Default)]
 pub struct Module {
     pub functions: IdVec<Function>,
@@ -189,5 +190,51 @@ pub struct Module {
 impl Module {
     pub fn find(&self, name: &str) -> Option<FuncId> {
         self.functions.iter().find(|(_, function)| function.name == name).map(|(id, _)| id)
+    }
+
+    /// All functions, each after those that it runs and that say its derivative; by their numbers where that is free. `None`
+    /// where one runs itself, or one that there is not.
+    pub fn in_order(&self) -> Option<Vec<FuncId>> {
+        self.order_of(self.functions.ids())
+    }
+
+    /// The same of some functions and what they need.
+    pub fn order_of(&self, roots: impl IntoIterator<Item = FuncId>) -> Option<Vec<FuncId>> {
+        let mut order = Vec::with_capacity(self.functions.len());
+        // 1 while what a function needs is visited, 2 when it is done.
+        let mut states = vec![0u8; self.functions.len()];
+        for root in roots {
+            let mut stack = vec![(root, self.needed_by(root)?)];
+            match states.get(root.index())? {
+                0 => states[root.index()] = 1,
+                _ => continue,
+            }
+            while let Some((id, pending)) = stack.last_mut() {
+                let Some(next) = pending.pop() else {
+                    states[id.index()] = 2;
+                    order.push(*id);
+                    stack.pop();
+                    continue;
+                };
+                match states.get(next.index())? {
+                    0 => {
+                        states[next.index()] = 1;
+                        stack.push((next, self.needed_by(next)?));
+                    }
+                    1 => return None,
+                    _ => {}
+                }
+            }
+        }
+        Some(order)
+    }
+
+    /// What it runs, the last first.
+    fn needed_by(&self, id: FuncId) -> Option<Vec<FuncId>> {
+        let function = self.functions.get(id)?;
+        let bodies = function.nodes.values().iter().flat_map(|node| node.op.bodies());
+        let mut needed: Vec<FuncId> = function.derivative.into_iter().chain(bodies).collect();
+        needed.reverse();
+        Some(needed)
     }
 }

@@ -15,11 +15,12 @@ use std::fmt::Write;
 
 pub fn print(module: &Module) -> String {
     let mut out = String::new();
-    for (position, function) in module.functions.values().iter().enumerate() {
+    let order = module.in_order().unwrap_or_else(|| module.functions.ids().collect());
+    for (position, id) in order.into_iter().enumerate() {
         if position > 0 {
             out.push('\n');
         }
-        write_function(function, module, &mut out);
+        write_function(&module.functions[id], module, &mut out);
     }
     out
 }

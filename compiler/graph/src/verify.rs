@@ -4,7 +4,7 @@
 //! - each node's types are what its operator infers, up to provable equality;
 //! - parameter nodes name a parameter, each at most one, and have its type; results name values;
 //! - derivatives of functions have the types that they need;
-//! - functions come before those that run them, `get` reads a result that there is, functions have distinct names.
+//! - no function runs itself, `get` reads a result that there is, functions have distinct names.
 
 use crate::{FuncId, Function, Module, Node, Op, Type, ops::Call};
 use shape::{Facts, Proof};
@@ -12,19 +12,14 @@ use std::collections::BTreeSet;
 
 pub fn verify(module: &Module) -> Result<(), String> {
     let mut names = BTreeSet::new();
-    for (id, function) in module.functions.iter() {
+    if module.in_order().is_none() {
+        return Err("a function runs itself, or one that does not exist".into());
+    }
+    for (_, function) in module.functions.iter() {
         if !names.insert(&function.name) {
             return Err(format!("two functions have the name `{}`", function.name));
         }
-        for (_, node) in function.nodes.iter() {
-            if node.op.bodies().iter().any(|body| *body >= id) {
-                return Err(format!("`{}` runs a function that does not come before it", function.name));
-            }
-        }
         if let Some(derivative) = function.derivative {
-            if derivative >= id {
-                return Err(format!("the derivative of `{}` does not come before it", function.name));
-            }
             verify_derivative(module, function, derivative)
                 .map_err(|e| format!("the derivative of `{}`: {e}", function.name))?;
         }

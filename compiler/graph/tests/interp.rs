@@ -131,7 +131,7 @@ fn the_verifier_finds_broken_modules() {
         (|m, half, _| m.functions[half].name = "main".into(), "two functions"),
         (
             |m, half, main| m.functions[half].nodes[NodeId::new(1)].op = Op::from(ops::Call { callee: main }),
-            "does not come before it",
+            "runs itself",
         ),
     ];
     for (damage, message) in breaks {

@@ -9,6 +9,7 @@ mod dce;
 mod expand_composites;
 mod fold;
 mod inline;
+mod narrow;
 mod pass;
 pub mod pipeline;
 mod precision;

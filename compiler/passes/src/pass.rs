@@ -44,13 +44,6 @@ pub struct PassCx<'a> {
 impl PassCx<'_> {
     /// The entry points and what they run, directly or not; what is run comes first.
     pub fn reachable(&self, module: &Module) -> Vec<FuncId> {
-        let mut reached: BTreeSet<FuncId> = self.entries.iter().copied().collect();
-        // Callees have smaller ids, so one walk downwards sees every caller before its callees.
-        for id in module.functions.ids().rev() {
-            if reached.contains(&id) {
-                reached.extend(module.functions[id].nodes.values().iter().flat_map(|node| node.op.bodies()));
-            }
-        }
-        reached.into_iter().collect()
+        module.order_of(self.entries.iter().copied()).unwrap_or_default()
     }
 }

@@ -1,6 +1,6 @@
 //! The lists of passes, and the driver that runs and checks them.
 
-use crate::{Changed, Pass, PassCx, cse, dce, expand_composites, fold, inline, precision, simplify};
+use crate::{Changed, Pass, PassCx, cse, dce, expand_composites, fold, inline, narrow, precision, simplify};
 use graph::{FuncId, Module, print::print, verify::verify};
 use std::{collections::BTreeSet, fmt};
 
@@ -13,11 +13,14 @@ pub const PASSES: &[Pass] = &[
     simplify::PASS,
     fold::PASS,
     expand_composites::PASS,
+    narrow::PASS,
 ];
 
 /// Everything: composites are first met as wholes, then expanded and treated with what is around them.
 pub const COMPILED: &[Pass] = &[
     precision::PASS,
+    inline::PASS,
+    narrow::PASS,
     inline::PASS,
     cse::PASS,
     simplify::PASS,
@@ -26,6 +29,8 @@ pub const COMPILED: &[Pass] = &[
     cse::PASS,
     simplify::PASS,
     fold::PASS,
+    narrow::PASS,
+    inline::PASS,
     simplify::PASS,
     cse::PASS,
     dce::PASS,
@@ -105,15 +110,16 @@ impl From<PassBug> for PassError {
 pub const MAX_OPERATIONS: usize = 1 << 20;
 
 /// Functions that call each other can describe more operations than anything can hold: each of 40 calls the one before
-/// it twice. Callees come first, so one walk counts them all.
+/// it twice. What is run comes first, so one walk counts them all.
 fn check_size(module: &Module, entries: &[FuncId]) -> Result<(), PassError> {
-    let mut sizes: Vec<usize> = Vec::with_capacity(module.functions.len());
-    for function in module.functions.values() {
+    let mut sizes = vec![0usize; module.functions.len()];
+    for id in module.in_order().unwrap_or_default() {
+        let function = &module.functions[id];
         let bodies = function.nodes.values().iter().flat_map(|node| node.op.bodies());
         let total = bodies
             .filter_map(|body| sizes.get(body.index()))
             .fold(function.nodes.len(), |total, size| total.saturating_add(*size));
-        sizes.push(total);
+        sizes[id.index()] = total;
     }
     for entry in entries {
         let operations = sizes[entry.index()];
