@@ -463,7 +463,15 @@ impl<'p> Checker<'p> {
             }
             Some(place) => diagnostic.label(span, "the derivative is asked for here").label(place, reason),
         };
-        self.report(diagnostic.help("`stop_gradient(…)` says that a value is meant to be constant"));
+        let owner = self.module.functions.values().iter().find(|known| known.name == fault.function);
+        let node = owner.unwrap_or(&self.frame_ref().function).nodes.get(fault.node);
+        let help = match node.map(|node| &node.op) {
+            Some(Op::While(repeat)) if repeat.limit.is_none() => {
+                "say how often it may run at most, as in `loop(cond, body, init, max: 100)`"
+            }
+            _ => "`stop_gradient(…)` says that a value is meant to be constant",
+        };
+        self.report(diagnostic.help(help));
     }
 
     /// `total / count`, noted for accumulating over a split.

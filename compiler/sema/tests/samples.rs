@@ -46,7 +46,7 @@ fn with_stack(test: impl FnOnce() + Send + 'static) {
 #[test]
 fn models_that_are_whole_check_and_build() {
     with_stack(|| {
-        for model in ["linear.model", "fraud.model", "digits.model"] {
+        for model in ["linear.model", "fraud.model", "digits.model", "char_lstm.model"] {
             let checked = check(model, &sema::Options::default());
             assert_eq!(checked.text, "", "{model}");
             let built = checked.built.unwrap();

@@ -99,7 +99,11 @@ impl<'p> Checker<'p> {
         of_backward.extend(of_results);
         let function = self.outlined("custom_derivative", &backward, &of_backward, &of_args);
         let derivative = self.add_function(function);
-        let mut function = self.outlined("custom", &forward, &of_forward, &outputs);
+        let name = match &custom.function {
+            Value::Fn(closure) => closure.def.name.text.as_str(),
+            _ => "custom",
+        };
+        let mut function = self.outlined(name, &forward, &of_forward, &outputs);
         function.derivative = Some(derivative);
         let callee = self.add_function(function);
         operands.extend(captured);
