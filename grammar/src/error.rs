@@ -130,7 +130,24 @@ pub(crate) fn several_values(span: Span) -> Diagnostic {
 pub(crate) fn unknown_type(span: Span, word: &str, suggestion: Option<&str>) -> Diagnostic {
     Diagnostic::error("E0110", format!("`{word}` is no type"))
         .label(span, "expected a dtype such as `f32`, `float`, `i32` or `bool`, or `int` or `dim`")
-        .maybe_help(suggestion.map(|word| format!("did you mean `{word}`?")))
+        .did_you_mean(span, suggestion)
+}
+
+/// What other frameworks call a dtype.
+pub(crate) fn dtype_elsewhere(word: &str) -> Option<&'static str> {
+    Some(match word {
+        "float32" | "single" => "f32",
+        "float64" | "double" => "f64",
+        "float16" | "half" => "f16",
+        "bfloat16" => "bf16",
+        "int8" => "i8",
+        "int16" => "i16",
+        "int32" => "i32",
+        "int64" | "long" => "i64",
+        "uint8" | "byte" => "u8",
+        "boolean" => "bool",
+        _ => return None,
+    })
 }
 
 pub(crate) fn not_a_dimension(span: Span) -> Diagnostic {
@@ -209,7 +226,15 @@ pub(crate) fn record_misplaced(span: Span) -> Diagnostic {
 pub(crate) fn key_misplaced(span: Span) -> Diagnostic {
     Diagnostic::error("E0115", "`key: value` stands only in a record or among arguments")
         .label(span, "unexpected `:`")
+        .replace(span, " =")
         .help("a binding is `name = value`, or `name: type = value`")
+}
+
+pub(crate) fn equals_in_arguments(span: Span) -> Diagnostic {
+    Diagnostic::error("E0115", "an argument is named with `:`, as in `f(x, rate: 0.1)`")
+        .label(span, "unexpected `=`")
+        .replace(span, ":")
+        .help("write `:` in place of `=`")
 }
 
 pub(crate) fn binding_in_record(span: Span) -> Diagnostic {

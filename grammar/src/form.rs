@@ -397,7 +397,8 @@ impl Context<'_> {
         let word = self.spelling(lo, name_hi);
         let name = TypeName::from_word(word).unwrap_or_else(|| {
             let words = TypeName::ALL.iter().map(|(_, word)| *word);
-            self.errors.push(error::unknown_type(name_span, word, base::did_you_mean(word, words)));
+            let near = error::dtype_elsewhere(word).or_else(|| base::did_you_mean(word, words));
+            self.errors.push(error::unknown_type(name_span, word, near));
             TypeName::Error
         });
         for (at, dim) in dims.iter().enumerate() {

@@ -138,6 +138,9 @@ impl<'s> Context<'s> {
         if found == Colon && expected.iter().any(|word| word == "\"=\"" || word == "\"|>\"") {
             return error::key_misplaced(span);
         }
+        if found == Equals && self.in_arguments(at) {
+            return error::equals_in_arguments(span);
+        }
         if found == Equals && expected.iter().any(|word| word == "\":\"") && expected.len() <= 2 {
             return error::binding_in_record(span);
         }
@@ -156,6 +159,22 @@ impl<'s> Context<'s> {
             _ => format!("`{}`", text.chars().take(40).collect::<std::string::String>()),
         };
         error::unexpected(span, &found, &few(expected))
+    }
+
+    /// Whether the token at `at` follows a name right behind `(` or `,` of a call.
+    fn in_arguments(&self, at: usize) -> bool {
+        let before = &self.tokens[self.line_of(at)..at.min(self.tokens.len())];
+        let [.., separator, name] = before else { return false };
+        let is_name = self.text[name.lo..name.hi].starts_with(|c: char| c.is_alphabetic());
+        is_name && matches!(&self.text[separator.lo..separator.hi], "(" | ",") && {
+            let mut depth = 0i32;
+            before.iter().for_each(|token| match &self.text[token.lo..token.hi] {
+                "(" => depth += 1,
+                ")" => depth -= 1,
+                _ => {}
+            });
+            depth > 0
+        }
     }
 
     /// Where the statement or item begins that a token is part of.

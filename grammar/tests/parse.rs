@@ -315,6 +315,7 @@ fn many_mistakes_are_counted() {
     let (_, errors) = grammar::parse(&source(&text));
     assert_eq!(errors.len(), 101);
     assert_eq!(errors[100].message, "and 59900 more mistakes that are not shown");
+    assert_eq!(errors[100].code, "E0119");
 }
 
 #[test]

@@ -19,6 +19,13 @@ pub struct Label {
     pub text: String,
 }
 
+/// A piece of the source, and what would stand in its place. An empty piece is an insertion.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Edit {
+    pub span: Span,
+    pub text: String,
+}
+
 /// One fault, told once: what is wrong, where, why, and what would mend it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Diagnostic {
@@ -31,6 +38,8 @@ pub struct Diagnostic {
     pub labels: Vec<Label>,
     pub notes: Vec<String>,
     pub help: Option<String>,
+    /// The help as a change of the source, where it is exact: all of them together mend it. Apart from one another.
+    pub fix: Vec<Edit>,
 }
 
 impl Diagnostic {
@@ -43,6 +52,7 @@ impl Diagnostic {
             labels: Vec::new(),
             notes: Vec::new(),
             help: None,
+            fix: Vec::new(),
         }
     }
 
@@ -83,6 +93,38 @@ impl Diagnostic {
             self.help = text;
         }
         self
+    }
+
+    /// `did you mean` what is `near` in place of what stands at `span`, where something is near.
+    #[must_use]
+    pub fn did_you_mean(self, span: Span, near: Option<&str>) -> Diagnostic {
+        match near {
+            Some(near) => self.help(format!("did you mean `{near}`?")).replace(span, near),
+            None => self,
+        }
+    }
+
+    /// The same of a string of the language.
+    #[must_use]
+    pub fn did_you_mean_text(self, span: Span, near: Option<&str>) -> Diagnostic {
+        match near {
+            Some(near) => self.help(format!("did you mean \"{near}\"?")).replace(span, format!("\"{near}\"")),
+            None => self,
+        }
+    }
+
+    /// What would mend the fault in place of `span`.
+    #[must_use]
+    pub fn replace(mut self, span: Span, text: impl Into<String>) -> Diagnostic {
+        self.fix.push(Edit { span, text: text.into() });
+        self
+    }
+
+    /// What would mend the fault around `span`, as `cast(` and `, f32)` do.
+    #[must_use]
+    pub fn wrap(self, span: Span, before: &str, after: &str) -> Diagnostic {
+        let (lo, hi) = (Span { hi: span.lo, ..span }, Span { lo: span.hi, ..span });
+        self.replace(lo, before).replace(hi, after)
     }
 
     pub fn is_error(&self) -> bool {

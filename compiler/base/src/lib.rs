@@ -10,7 +10,7 @@ mod render;
 mod source;
 mod suggest;
 
-pub use diagnostic::{Code, Diagnostic, Label, Severity, has_errors};
+pub use diagnostic::{Code, Diagnostic, Edit, Label, Severity, has_errors};
 pub use ids::{Id, IdVec};
 pub use render::{Color, Format, render, render_all};
 pub use source::{FileId, SourceFile, SourceMap, Span};
