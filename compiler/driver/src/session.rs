@@ -80,11 +80,11 @@ impl Session {
     /// Every fault of the file and of what it imports, in the order of the text.
     pub fn check(&self) -> Vec<Diagnostic> {
         let checked = self.with_program(sema::check);
-        let mut all = self.syntax.clone();
+        let mut all = sema::merged(&self.syntax, checked);
         all.extend(self.loading.iter().cloned());
-        let broken = has_errors(&self.syntax);
-        // An item that does not parse is missing, so names not found may be its echo.
-        all.extend(checked.into_iter().filter(|fault| !(broken && fault.code.starts_with("E02"))));
+        if has_errors(&all) {
+            all.retain(Diagnostic::is_error);
+        }
         all.sort_by_key(|fault| (fault.span.map(|span| (span.file != self.source.id, span)), fault.code));
         all.dedup();
         all

@@ -1,6 +1,6 @@
 //! Operators between values: folded when both sides are known now, nodes otherwise.
 
-use crate::{checker::Checker, value::Value};
+use crate::{checker::Checker, story::Side, value::Value};
 use base::{Diagnostic, Span};
 use grammar::ast::BinaryOp;
 use graph::{DType, NodeId, Type, ops};
@@ -52,17 +52,28 @@ impl<'p> Checker<'p> {
         if op == BinaryOp::MatMul {
             return self.matmul(left, right, at);
         }
-        let Some(kernel_op) = elementwise(op) else {
-            return self.error(
-                "E0309",
-                at.whole,
-                "`~=` stands only in an `assert`",
-                "compare with `==`, or assert",
-            );
-        };
+        // `~=` outside of an `assert` was told by the parser.
+        let Some(kernel_op) = elementwise(op) else { return Value::Error };
+        let logical = matches!(op, BinaryOp::And | BinaryOp::Or);
+        if logical {
+            for (value, place) in [(&left, at.left), (&right, at.right)] {
+                if let Value::Tensor(id) = value
+                    && !self.ty(*id).dtype.is_bool()
+                {
+                    let dtype = self.ty(*id).dtype;
+                    return self.report(
+                        Diagnostic::error(
+                            "E0302",
+                            format!("`{}` is for bools, but this is {dtype}", op.symbol()),
+                        )
+                        .label(place, format!("this is {dtype}"))
+                        .help("compare first, as in `x > 0`"),
+                    );
+                }
+            }
+        }
         let Some((a, b)) = self.operands(&left, &right, at, op.symbol()) else { return Value::Error };
         let dtype = self.ty(a).dtype;
-        let logical = matches!(op, BinaryOp::And | BinaryOp::Or);
         if logical != dtype.is_bool() && !op.is_comparison() {
             let message = format!("`{}` does not work on {dtype}", op.symbol());
             let help = if logical {
@@ -112,15 +123,23 @@ impl<'p> Checker<'p> {
             let float = self.float();
             return Some((self.cast(a, float, at.left)?, self.cast(b, float, at.right)?));
         }
-        self.report(
+        let mut diagnostic =
             Diagnostic::error("E0302", format!("`{what}` needs one dtype on both sides, but {x} ≠ {y}"))
                 .label(at.left, format!("this is {x}"))
                 .label(at.right, format!("this is {y}"))
                 .help(format!(
                     "there is no silent conversion; write `cast(…, {})`",
                     if x.is_float() { x } else { y }
-                )),
-        );
+                ));
+        // Of a number and something else, the something becomes a number.
+        if at.left != at.right && x.is_float() != y.is_float() {
+            let (place, dtype) = if x.is_float() { (at.right, x) } else { (at.left, y) };
+            diagnostic = diagnostic.wrap(place, "cast(", &format!(", {dtype})"));
+        }
+        for id in [a, b] {
+            diagnostic = self.dtype_from_here(diagnostic, id);
+        }
+        self.report(diagnostic);
         None
     }
 
@@ -133,35 +152,11 @@ impl<'p> Checker<'p> {
                 if self.generic && !fault.disproved {
                     return None;
                 }
-                let relation = if fault.disproved { "≠" } else { "may differ from" };
-                let axis = -1 - fault.axis_from_right as i64;
-                let mut diagnostic = Diagnostic::error(
-                    "E0301",
-                    format!(
-                        "`{what}` cannot fit these shapes together: {} {relation} {}",
-                        fault.left, fault.right
-                    ),
-                )
-                .label(at.left, format!("{} has {} on axis {axis}", self.ty(a), fault.left))
-                .label(at.right, format!("{} has {} on axis {axis}", self.ty(b), fault.right));
-                for (id, dim, place) in [(a, &fault.left, at.left), (b, &fault.right, at.right)] {
-                    let rank = self.ty(id).rank();
-                    let origin =
-                        rank.checked_sub(1 + fault.axis_from_right).and_then(|axis| self.origin(id, axis));
-                    if let Some(origin) = origin.filter(|origin| *origin != place) {
-                        diagnostic = diagnostic.label(origin, format!("{dim} comes from here"));
-                    }
-                }
-                if !fault.disproved {
-                    diagnostic = diagnostic.help(format!(
-                        "a dynamic dimension never stretches; `require {} == {}` states it",
-                        fault.left, fault.right
-                    ));
-                }
-                self.report(diagnostic);
+                self.broadcast_mismatch(what, &fault, (a, at.left), (b, at.right));
                 return None;
             }
         };
+        self.warn_of_stretch(what, &shape, (a, at.left), (b, at.right));
         Some((self.broadcast_to(a, &shape, at.left)?, self.broadcast_to(b, &shape, at.right)?))
     }
 
@@ -300,37 +295,11 @@ impl<'p> Checker<'p> {
             if self.generic && proof == Proof::Unknown {
                 return Value::Error;
             }
-            return self.matmul_mismatch((a, &x), (b, &y), proof, at);
+            let left = Side { id: a, ty: &x, axis: x.rank() - 1, span: at.left };
+            let right = Side { id: b, ty: &y, axis: y.rank().saturating_sub(2), span: at.right };
+            return self.matmul_mismatch(left, right, proof);
         }
         Self::tensor_or_error(self.contract_matmul(a, b, &x, &y, at))
-    }
-
-    fn matmul_mismatch(
-        &mut self,
-        left: (NodeId, &Type),
-        right: (NodeId, &Type),
-        proof: Proof,
-        at: Places,
-    ) -> Value<'p> {
-        let ((a, x), (b, y)) = (left, right);
-        let (m, k) = (&x.shape[x.rank() - 1], &y.shape[y.rank().saturating_sub(2)]);
-        let relation = if proof == Proof::Disproved { "≠" } else { "may differ from" };
-        let mut diagnostic =
-            Diagnostic::error("E0301", format!("`@` needs equal inner dimensions, but {m} {relation} {k}"))
-                .label(at.left, format!("{x} has {m} columns"))
-                .label(at.right, format!("{y} has {k} rows"));
-        for (id, axis, dim, place) in
-            [(a, x.rank() - 1, m, at.left), (b, y.rank().saturating_sub(2), k, at.right)]
-        {
-            if let Some(origin) = self.origin(id, axis).filter(|origin| *origin != place) {
-                diagnostic = diagnostic.label(origin, format!("{dim} comes from here"));
-            }
-        }
-        if y.rank() == 2 {
-            let fitting = Type::new(y.dtype, Shape(vec![m.clone(), y.shape[1].clone()]));
-            diagnostic = diagnostic.help(format!("to fit the left side, the right would be {fitting}"));
-        }
-        self.report(diagnostic)
     }
 
     /// NumPy's matrix product as a contraction: leading axes of both sides are broadcast.
@@ -346,10 +315,11 @@ impl<'p> Checker<'p> {
                 self.report(
                     Diagnostic::error(
                         "E0301",
-                        format!("`@` cannot fit the batches {lead_x} and {lead_y} together"),
+                        format!("`@` cannot fit {} matrices and {} together", lead_x, lead_y),
                     )
-                    .label(at.left, format!("batch {lead_x}"))
-                    .label(at.right, format!("batch {lead_y}")),
+                    .label(at.left, format!("{} holds {lead_x} matrices", self.ty(a)))
+                    .label(at.right, format!("{} holds {lead_y}", self.ty(b)))
+                    .help("axes before the last two are lined up as in any broadcast: they agree, or one of them is 1"),
                 );
                 return None;
             };

@@ -61,7 +61,7 @@ impl<'p> Checker<'p> {
                     Diagnostic::error("E0415", format!("nothing is augmented by `{name}`"))
                         .label(callee.span, "not known")
                         .note("there are random_crop, flip")
-                        .maybe_help(near.map(|near| format!("did you mean `{near}`?"))),
+                        .did_you_mean(callee.span, near),
                 );
                 None
             }

@@ -20,7 +20,10 @@ impl<'p> Checker<'p> {
     pub fn check_benches(&mut self) {
         for item in &self.program.main.items {
             let ast::ItemKind::Bench { model, settings } = &item.kind else { continue };
-            let trained = self.program.trains.iter().any(|train| train.model.text == model.text);
+            // A `train` of a model that does not exist was told, and may be meant for this one.
+            let exists = |name: &str| self.program.models().any(|def| def.name.text == name);
+            let mut trains = self.program.trains.iter().map(|train| &train.model.text);
+            let trained = trains.any(|name| *name == model.text || !exists(name));
             self.push_frame("settings", RUN, None);
             let def = self.program.models().find(|def| def.name.text == model.text);
             if let Some(def) = def {

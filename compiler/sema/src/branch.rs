@@ -48,6 +48,27 @@ impl<'p> Checker<'p> {
         otherwise: Option<&'p ast::Block>,
         standing: Standing,
     ) -> Value<'p> {
+        let value = self.chosen(arms, otherwise, standing);
+        if value.is_error() && standing != Standing::Value {
+            // What the branches would have bound is not missing after them.
+            for stmt in arms.iter().map(|arm| &arm.body).chain(otherwise).flat_map(|block| &block.stmts) {
+                let ast::StmtKind::Bind { targets, .. } = &stmt.kind else { continue };
+                for name in targets {
+                    if self.frame_ref().lookup(&name.text).is_none() {
+                        self.frame().bind(&name.text, Value::Error, name.span);
+                    }
+                }
+            }
+        }
+        value
+    }
+
+    fn chosen(
+        &mut self,
+        arms: &'p [ast::IfArm],
+        otherwise: Option<&'p ast::Block>,
+        standing: Standing,
+    ) -> Value<'p> {
         for (position, arm) in arms.iter().enumerate() {
             match self.expr(&arm.condition) {
                 Value::Bool(true) => return self.kept(&arm.body, standing),

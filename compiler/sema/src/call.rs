@@ -131,7 +131,7 @@ impl<'p> Checker<'p> {
             }
             let values = self.args(args);
             if target.is_error() || first.value.is_error() {
-                return Value::Error;
+                return self.not_applied(&target);
             }
             if let Value::Layer(layer) = &target
                 && let Layer::Def(configured) = &**layer
@@ -151,9 +151,27 @@ impl<'p> Checker<'p> {
         }
         let target = self.expr(peeled);
         if target.is_error() || first.value.is_error() {
-            return Value::Error;
+            return self.not_applied(&target);
         }
         self.apply(target, vec![first], peeled.span, peeled.span)
+    }
+
+    /// An instance whose input is at fault has no weights, through no fault of its own.
+    fn not_applied(&mut self, target: &Value<'p>) -> Value<'p> {
+        match target {
+            Value::Instance(instance) => {
+                self.frame().failed.insert(instance.name.clone());
+            }
+            // Its definition has not been looked at.
+            Value::Layer(layer) if let Layer::Def(configured) = &**layer => {
+                self.used.remove(&configured.def.name.span);
+            }
+            Value::Fn(closure) => {
+                self.used.remove(&closure.def.name.span);
+            }
+            _ => {}
+        }
+        Value::Error
     }
 
     /// A definition with its configuration: `dense(64)`.
@@ -173,6 +191,10 @@ impl<'p> Checker<'p> {
         span: Span,
     ) -> Option<Vec<Value<'p>>> {
         let given = self.match_args(&def.name.text, params, args, span)?;
+        // Where one is missing, the others are likely to stand in wrong places.
+        if self.missing(def, params, &given, span) {
+            return None;
+        }
         // Defaults may name earlier parameters, so the values stand in a scope while they are made, and nothing else does.
         self.calls.push((def, span));
         let saved = std::mem::replace(&mut self.frame().scopes, vec![Vec::new()]);
@@ -182,14 +204,11 @@ impl<'p> Checker<'p> {
             let (value, place) = match (arg, &param.default) {
                 (Some(arg), _) => (arg.value, arg.span),
                 (None, Some(default)) => (self.expr(default), default.span),
-                (None, None) => {
-                    self.missing(def, param, span);
-                    fine = false;
-                    (Value::Error, span)
-                }
+                (None, None) => (Value::Error, span),
             };
             fine &= !value.is_error();
-            let value = self.fit_config(param, value, place);
+            // After one fault the others are likely to be its echo, arguments moved by one for instance.
+            let value = if fine { self.fit_config(param, value, place) } else { Value::Error };
             fine &= !value.is_error();
             self.frame().bind(&param.name.text, value.clone(), param.name.span);
             values.push(value);
@@ -199,12 +218,24 @@ impl<'p> Checker<'p> {
         fine.then_some(values)
     }
 
-    fn missing(&mut self, def: &'p ast::Def, param: &'p ast::Param, span: Span) {
+    /// Tells the first parameter that is neither given nor has a default.
+    pub fn missing(
+        &mut self,
+        def: &'p ast::Def,
+        params: &'p [ast::Param],
+        given: &[Option<Arg<'p>>],
+        span: Span,
+    ) -> bool {
+        let mut pairs = params.iter().zip(given);
+        let Some((param, _)) = pairs.find(|(param, arg)| arg.is_none() && param.default.is_none()) else {
+            return false;
+        };
         self.report(
             Diagnostic::error("E0208", format!("`{}` needs `{}`", def.name.text, param.name.text))
                 .label(span, format!("`{}` is not given", param.name.text))
                 .label(param.span, "declared without a default"),
         );
+        true
     }
 
     /// A configuration value against its stated type.
@@ -228,12 +259,19 @@ impl<'p> Checker<'p> {
             Value::Float(number) => number.to_string(),
             other => other.kind().to_string(),
         };
-        let message = format!("`{}` is declared as {}, but this is {have}", param.name.text, ty.name.word());
-        self.report(
-            Diagnostic::error("E0407", message)
-                .label(span, have)
-                .label(ty.span, format!("{} is declared here", ty.name.word())),
-        )
+        let message =
+            format!("{} is declared as {}, but this is {have}", self.parameter(param), ty.name.word());
+        let mut diagnostic = Diagnostic::error("E0407", message)
+            .label(span, have)
+            .label(ty.span, format!("{} is declared here", ty.name.word()));
+        if let (Value::Tensor(_), Some((def, _))) = (&value, self.calls.last())
+            && def.kind == ast::DefKind::Layer
+        {
+            let name = &def.name.text;
+            diagnostic = diagnostic
+                .help(format!("configuration comes first, and inputs in a list of their own: `x |> {name}(…)` or `{name}(…)(x)`"));
+        }
+        self.report(diagnostic)
     }
 
     /// Brings arguments into the order of parameters; `None` where one is not given.
@@ -247,6 +285,7 @@ impl<'p> Checker<'p> {
         let mut slots: Vec<Option<Arg<'p>>> = params.iter().map(|_| None).collect();
         let mut next = 0;
         let mut fine = true;
+        let n_given = args.len();
         for arg in args {
             let position = match arg.name {
                 Some(name) => params.iter().position(|param| param.name.text == name.text),
@@ -267,13 +306,16 @@ impl<'p> Checker<'p> {
                             did_you_mean(&name.text, params.iter().map(|param| param.name.text.as_str()));
                         Diagnostic::error("E0209", format!("`{what}` has no argument `{}`", name.text))
                             .label(name.span, "not known")
-                            .maybe_help(near.map(|near| format!("did you mean `{near}`?")))
+                            .did_you_mean(name.span, near)
                     }
                     None => {
                         let count = params.len();
                         let plural = if count == 1 { "" } else { "s" };
-                        Diagnostic::error("E0209", format!("`{what}` takes {count} argument{plural}"))
-                            .label(arg.span, "one too many")
+                        Diagnostic::error(
+                            "E0209",
+                            format!("`{what}` takes {count} argument{plural}, but is given {n_given}"),
+                        )
+                        .label(arg.span, "one too many")
                     }
                 };
                 self.report(diagnostic);
@@ -470,24 +512,25 @@ impl<'p> Checker<'p> {
         self.calls.pop();
         self.frame().scopes = saved;
         self.frame().allows_weights = allowed;
+        self.origins_of_call(&value, span);
         value
     }
 
     /// Binds the inputs of a function in the present scope. Fields of the data come last: by then the dimension
     /// variables that give them their type are known.
     pub fn bind_inputs(&mut self, def: &'p ast::Def, given: Vec<Option<Arg<'p>>>, span: Span) -> bool {
+        if self.missing(def, &def.inputs.params, &given, span) {
+            return false;
+        }
         let mut fine = true;
         let mut fields = Vec::new();
         for (param, arg) in def.inputs.params.iter().zip(given) {
             let (value, place) = match (arg, &param.default) {
                 (Some(arg), _) => (arg.value, arg.span),
                 (None, Some(default)) => (self.expr(default), default.span),
-                (None, None) => {
-                    self.missing(def, param, span);
-                    fine = false;
-                    continue;
-                }
+                (None, None) => continue,
             };
+            self.arguments.insert(param.name.span, place);
             if let (Value::Field(name), Some(_)) = (&value, &param.ty) {
                 fields.push((param, name.clone(), place));
                 continue;
@@ -497,7 +540,8 @@ impl<'p> Checker<'p> {
             self.frame().bind(&param.name.text, value, param.name.span);
         }
         for (param, name, place) in fields {
-            let value = self.field_by_param(param, &name, place);
+            // What one field does not tell, the next may need.
+            let value = if fine { self.field_by_param(param, &name, place) } else { Value::Error };
             fine &= !value.is_error();
             self.frame().bind(&param.name.text, value, param.name.span);
         }
@@ -521,7 +565,8 @@ impl<'p> Checker<'p> {
         let Some(id) = self.tensor(&value, self.dtype(ty.name), span) else {
             return Value::Error;
         };
-        Self::tensor_or_error(self.fit(id, ty, span, &param.name.text))
+        let what = self.parameter(param);
+        Self::tensor_or_error(self.fit(id, ty, span, &what))
     }
 
     /// Evaluates a body and holds the outcome against the stated results.
@@ -532,11 +577,20 @@ impl<'p> Checker<'p> {
         };
         let body_span = match &def.body {
             ast::Body::Expr(expr) => expr.span,
-            ast::Body::Block(block) => block.last_expr().map_or(def.name.span, |expr| expr.span),
+            ast::Body::Block(block) => block.stmts.last().map_or(def.name.span, |stmt| match &stmt.kind {
+                ast::StmtKind::Expr(expr) => expr.span,
+                _ => stmt.span,
+            }),
         };
+        // What stopped the walk was told, and results that come after it are not missing.
+        if value.is_error() {
+            return Value::Error;
+        }
         match &def.results {
             None => value,
-            Some(ast::Results::One(ty)) => self.result(value, ty, body_span, "the result"),
+            Some(ast::Results::One(ty)) => {
+                self.result(value, ty, body_span, &format!("the result of `{}`", def.name.text))
+            }
             Some(ast::Results::Tuple(types, span)) => {
                 let items = match &value {
                     Value::Tuple(items) if items.len() == types.len() => items.to_vec(),
@@ -551,10 +605,10 @@ impl<'p> Checker<'p> {
                         );
                     }
                 };
-                let fitted = items
-                    .into_iter()
-                    .zip(types)
-                    .map(|(item, ty)| self.result(item, ty, body_span, "a result"));
+                let fitted = items.into_iter().zip(types).enumerate().map(|(index, (item, ty))| {
+                    let what = format!("result {} of `{}`", index + 1, def.name.text);
+                    self.result(item, ty, body_span, &what)
+                });
                 let fitted: Vec<_> = fitted.collect();
                 if fitted.iter().any(Value::is_error) { Value::Error } else { Value::tuple(fitted) }
             }
@@ -574,7 +628,7 @@ impl<'p> Checker<'p> {
                         values.push(Value::Error);
                         continue;
                     };
-                    values.push(self.result(found, &result.ty, place, &result.name.text));
+                    values.push(self.result(found, &result.ty, place, &format!("`{}`", result.name.text)));
                 }
                 match <[Value<'p>; 1]>::try_from(values) {
                     Ok([value]) => value,
@@ -593,9 +647,10 @@ impl<'p> Checker<'p> {
             }
             Value::Nothing => {
                 return self.report(
-                    Diagnostic::error("E0210", "the body has no value")
-                        .label(span, "it ends with a statement")
-                        .label(ty.span, "a result is declared here"),
+                    Diagnostic::error("E0210", format!("{what} has no value"))
+                        .label(span, "the body ends with this statement, which is no value")
+                        .label(ty.span, "a result is declared here")
+                        .help("the value of a body is its last expression: add a line with the name of the result"),
                 );
             }
             _ => {}

@@ -26,6 +26,11 @@ pub const MAX_REPEAT: i64 = 10_000;
 /// Elements of one tensor: 2^47 keeps every byte offset far from overflow.
 pub const MAX_ELEMENTS: i64 = 1 << 47;
 
+/// Calls around a fault that a message shows.
+const CHAIN: usize = 3;
+/// The label of a condition, which needs no further words where the condition is not shown.
+pub const FALSE: &str = "does not hold";
+
 /// What the command line says about a build.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
@@ -79,6 +84,10 @@ pub struct Checker<'p> {
     pub fields: Vec<(String, graph::NodeId)>,
     /// The file of the `const` being evaluated, and how many calls were under way there.
     pub constant_in: Option<(base::FileId, usize)>,
+    /// What each parameter was given last, by the place of its name: for messages about two arguments.
+    pub arguments: BTreeMap<Span, Span>,
+    /// Names that were missed, by the definition where: one that is misspelt where it is declared is missed at each use.
+    pub unknown: BTreeSet<(Option<Span>, String)>,
     next_frame: u64,
     pub n_nodes: usize,
     reported: BTreeSet<(&'static str, Option<Span>)>,
@@ -120,6 +129,8 @@ impl<'p> Checker<'p> {
             plateau: None,
             fields: Vec::new(),
             constant_in: None,
+            arguments: BTreeMap::new(),
+            unknown: BTreeSet::new(),
             next_frame: 0,
             n_nodes: 0,
             reported: BTreeSet::new(),
@@ -171,9 +182,11 @@ impl<'p> Checker<'p> {
         let program = self.program;
         let in_users = |span: &Span| program.is_users(*span);
         if diagnostic.span.is_some_and(|span| !in_users(&span)) {
+            // The library is not the user's to change.
+            diagnostic.fix.clear();
             if let Some((def, at)) = self.calls.iter().rev().find(|(_, at)| in_users(at)).copied() {
-                let place =
-                    diagnostic.labels.first().map_or(String::new(), |label| format!(": {}", label.text));
+                let place = diagnostic.labels.first().filter(|label| label.text != FALSE);
+                let place = place.map_or(String::new(), |label| format!(": {}", label.text));
                 diagnostic.labels.retain(|label| in_users(&label.span));
                 diagnostic.labels.insert(
                     0,
@@ -183,12 +196,22 @@ impl<'p> Checker<'p> {
             }
         } else if let Some((def, at)) = self.calls.last().copied().filter(|(_, at)| in_users(at)) {
             let known = diagnostic.labels.iter().any(|label| label.span == at);
-            if !known && diagnostic.is_error() && self.frame_ref().def.is_some() {
+            if !known && diagnostic.is_error() {
                 diagnostic.labels.push(base::Label {
                     span: at,
                     text: format!("while checking this use of `{}`", def.name.text),
                 });
+                // The way there, as far as it is the user's.
+                for (outer, at) in self.calls.iter().rev().skip(1).take(CHAIN) {
+                    if in_users(at) && diagnostic.labels.iter().all(|label| label.span != *at) {
+                        let text = format!("which this use of `{}` asks for", outer.name.text);
+                        diagnostic.labels.push(base::Label { span: *at, text });
+                    }
+                }
             }
+        }
+        if let Some(frame) = self.frames.last_mut() {
+            frame.faulty |= diagnostic.is_error();
         }
         if self.reported.insert((diagnostic.code, diagnostic.span)) {
             self.diagnostics.push(diagnostic);
@@ -254,9 +277,11 @@ impl<'p> Checker<'p> {
                     );
                     return None;
                 }
-                self.note_origin(id);
+                self.note_origin(id, span);
                 Some(id)
             }
+            // Of free dimensions, only what can never hold is a fault.
+            Err(fault) if self.generic && !frame.never_holds(&fault) => None,
             Err(fault) => {
                 let mut diagnostic = Diagnostic::error(fault.code, fault.message.clone()).at(span);
                 for (operand, text) in &fault.labels {
@@ -267,28 +292,65 @@ impl<'p> Checker<'p> {
                     diagnostic = diagnostic.label(span, "here");
                 }
                 diagnostic = diagnostic.maybe_help(fault.help.clone());
+                let operands: Vec<NodeId> =
+                    fault.labels.iter().filter_map(|(operand, _)| inputs.get(*operand)).copied().collect();
+                for id in operands {
+                    if fault.code == "E0302" {
+                        diagnostic = self.dtype_from_here(diagnostic, id);
+                    }
+                    for dim in &fault.dims {
+                        diagnostic = self.dim_from_here(diagnostic, id, dim);
+                    }
+                }
                 self.report(diagnostic);
                 None
             }
         }
     }
 
-    /// An axis of a result comes from where the same axis of an operand comes from.
-    fn note_origin(&mut self, id: NodeId) {
+    /// An axis of a result comes from where the same axis of an operand comes from; a new size from the operation.
+    fn note_origin(&mut self, id: NodeId, span: Span) {
         let Some(frame) = self.frames.last_mut() else { return };
         let mut axes = Vec::new();
-        if frame.function.nodes[id].types.len() == 1 {
-            for dim in frame.function.ty(id).shape.iter() {
-                let known = frame.function.nodes[id].inputs.iter().find_map(|input| {
-                    let ty = &frame.function.nodes[*input].types[0];
-                    let axis = ty.shape.iter().position(|other| other == dim)?;
-                    frame.origins.get(input.index())?.get(axis).copied()?
+        let node = &frame.function.nodes[id];
+        if node.types.len() == 1 {
+            let shape = &frame.function.ty(id).shape;
+            for (axis, dim) in shape.iter().enumerate() {
+                let mut places = node.inputs.iter().enumerate().filter_map(|(operand, input)| {
+                    let other = &frame.function.nodes[*input].types[0].shape;
+                    let same = match &node.op {
+                        Op::Contract(contract) => contract.axis_of(operand, axis)?,
+                        // Shapes are lined up from the right; what moved is known by its size.
+                        _ => {
+                            let aligned = (axis + other.rank()).checked_sub(shape.rank());
+                            let aligned = aligned.filter(|axis| other[*axis] == *dim);
+                            aligned.or_else(|| other.iter().position(|other| other == dim))?
+                        }
+                    };
+                    Some(frame.origins.get(input.index())?.get(same).copied()?)
                 });
-                axes.push(known);
+                axes.push(places.next().unwrap_or(Some(span)));
             }
         }
         frame.origins.resize(id.index() + 1, Vec::new());
         frame.origins[id.index()] = axes;
+    }
+
+    /// What comes from inside the library comes, to the user, from the call.
+    pub fn origins_of_call(&mut self, value: &Value<'p>, span: Span) {
+        let program = self.program;
+        match value {
+            Value::Tensor(id) if program.is_users(span) => {
+                let places = self.frame().origins.get_mut(id.index());
+                for place in places.into_iter().flatten() {
+                    if place.is_some_and(|place| !program.is_users(place)) {
+                        *place = Some(span);
+                    }
+                }
+            }
+            Value::Tuple(items) => items.iter().for_each(|item| self.origins_of_call(item, span)),
+            _ => {}
+        }
     }
 
     pub fn origin(&self, id: NodeId, axis: usize) -> Option<Span> {
@@ -372,13 +434,10 @@ impl<'p> Checker<'p> {
             }
             Value::List(items) => self.list_to_tensor(items, hint, span),
             Value::Field(name) => {
-                self.report(
-                    Diagnostic::error("E0206", format!("`{name}` is not known here"))
-                        .label(span, "taken for a field of the data, whose type is not known")
-                        .help(format!(
-                            "state its type at the train block: `train Model({name}: f32[batch]) {{ … }}`"
-                        )),
-                );
+                let diagnostic = Diagnostic::error("E0206", format!("`{name}` is not known here"))
+                    .label(span, "taken for a field of the data, whose type is not known");
+                let diagnostic = self.type_of_field(diagnostic, name, span);
+                self.report(diagnostic);
                 None
             }
             Value::Error => None,

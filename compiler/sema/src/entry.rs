@@ -50,8 +50,28 @@ pub fn check(program: &Program<'_>, options: &Options) -> Vec<Diagnostic> {
             unique.push(diagnostic);
         }
     }
+    // Where something is wrong, names look unused that are not.
+    if !base::has_errors(&unique) {
+        unique.extend(crate::lints::lints(program));
+    }
     unique.sort_by_key(|diagnostic| diagnostic.span);
     unique
+}
+
+/// Faults of the syntax and of the checker together, without those of the checker that are echoes of the others: an item
+/// that does not parse is missing, so names are not found or not used; and what was not understood is no value.
+pub fn merged(syntax: &[Diagnostic], checked: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    let mut all = syntax.to_vec();
+    let broken = base::has_errors(syntax);
+    let echo = |fault: &Diagnostic| {
+        let same_place = |known: &Diagnostic| known.is_error() && known.span == fault.span;
+        fault.code.starts_with("E02") || syntax.iter().any(same_place)
+    };
+    all.extend(checked.into_iter().filter(|fault| !(broken && echo(fault))));
+    if base::has_errors(&all) {
+        all.retain(Diagnostic::is_error);
+    }
+    all
 }
 
 /// The entry points of one model; `with_train` adds those that training needs where there is a `train` block.
@@ -82,8 +102,13 @@ pub fn build(
     }
     checker.file_wide();
     let built = checker.build(def, with_train);
-    let failed = base::has_errors(&checker.diagnostics);
-    (built.filter(|_| !failed), checker.diagnostics)
+    let mut diagnostics = checker.diagnostics;
+    let failed = base::has_errors(&diagnostics);
+    if !failed {
+        diagnostics.extend(crate::lints::lints(program));
+        diagnostics.sort_by_key(|diagnostic| diagnostic.span);
+    }
+    (built.filter(|_| !failed), diagnostics)
 }
 
 impl<'p> Checker<'p> {
@@ -95,11 +120,11 @@ impl<'p> Checker<'p> {
         for (model, what) in trains.chain(weights).chain(benches) {
             if !self.program.models().any(|def| def.name.text == model.text) {
                 let names = self.program.models().map(|def| def.name.text.as_str());
-                let help = base::did_you_mean(&model.text, names);
+                let near = base::did_you_mean(&model.text, names);
                 self.diagnostics.push(
                     Diagnostic::error("E0212", format!("there is no model `{}` {what}", model.text))
                         .label(model.span, "not declared in this file")
-                        .maybe_help(help.map(|near| format!("did you mean `{near}`?"))),
+                        .did_you_mean(model.span, near),
                 );
             }
         }
@@ -244,10 +269,12 @@ impl<'p> Checker<'p> {
                 continue;
             }
             let default = param.default.as_ref().and_then(|expr| self.expr(expr).as_f64());
+            let stated = ty.name_span;
             let Some((ty, places)) = self.declare_type(ty) else { continue };
             let id =
                 self.param(graph::Param { name: param.name.text.clone(), role: Role::Input, ty: ty.clone() });
             self.set_origins(id, places);
+            self.frame().dtypes.insert(id, stated);
             self.frame().bind(&param.name.text, Value::Tensor(id), param.name.span);
             inputs.push(FieldSpec { name: param.name.text.clone(), ty, default });
         }
@@ -302,6 +329,7 @@ impl<'p> Checker<'p> {
         let step = self.scalar(graph::DType::I64, 0.0);
         let random = crate::frame::RandomParams { step, ..random };
         let mut made: BTreeMap<String, NodeId> = BTreeMap::new();
+        let errors = self.n_errors();
         let mut alike = BTreeSet::new();
         for (name, weight, role) in inits {
             let place = weight.init.expr.map(|expr| expr.span);
@@ -318,6 +346,10 @@ impl<'p> Checker<'p> {
             }
             // An optimiser's state may begin from its weight, as in `zeros_like(p)`.
             let owner = if *role == Role::Optimizer { owner(name, &made) } else { None };
+            // Without its weight, which is at fault.
+            if *role == Role::Optimizer && owner.is_none() && self.n_errors() > errors {
+                continue;
+            }
             let id = self.begin(name, weight, random, owner);
             if let Some(id) = id {
                 made.insert(name.clone(), id);
@@ -399,18 +431,40 @@ impl<'p> Checker<'p> {
         if let Some((_, id)) = self.fields.iter().find(|(known, _)| known == name).cloned() {
             return self.fit_input(param, Value::Tensor(id), span);
         }
+        let told = self.diagnostics.len();
         let ty = param.ty.as_ref().and_then(|ty| self.resolve_type(ty));
         let Some((ty, places)) = ty else {
-            return self.report(
-                Diagnostic::error(
-                    "E0206",
-                    format!("the type of the field `{name}` does not follow from its use"),
-                )
-                .label(span, format!("passed to `{}`", param.name.text))
-                .help(format!("state it: `train Model({name}: f32[batch]) {{ … }}`")),
-            );
+            // Told here alone: that dimensions are not known is no fault of the function.
+            self.diagnostics.truncate(told);
+            let diagnostic = Diagnostic::error(
+                "E0206",
+                format!("the type of the field `{name}` does not follow from its use"),
+            )
+            .label(span, format!("passed to `{}`", param.name.text));
+            let diagnostic = self.type_of_field(diagnostic, name, span);
+            return self.report(diagnostic);
         };
         Value::Tensor(self.new_field(name, ty, places))
+    }
+
+    /// What would help where a free name is taken for a field: a name in scope that is near, or a stated type.
+    pub fn type_of_field(&self, diagnostic: Diagnostic, name: &str, span: Span) -> Diagnostic {
+        let bound = self.frames.iter().flat_map(|frame| frame.scopes.iter().flatten());
+        let model = self.program.models().flat_map(|def| {
+            let results = match &def.results {
+                Some(ast::Results::Named(results, _)) => &results[..],
+                _ => &[],
+            };
+            let inputs = def.inputs.params.iter().map(|param| param.name.text.as_str());
+            inputs.chain(results.iter().map(|result| result.name.text.as_str()))
+        });
+        let known: Vec<&str> = bound.map(|binding| &*binding.name).chain(model).collect();
+        match base::did_you_mean(name, known) {
+            Some(near) => diagnostic.did_you_mean(span, Some(near)),
+            None => diagnostic.help(format!(
+                "state its type at the train block: `train Model({name}: f32[batch]) {{ … }}`"
+            )),
+        }
     }
 
     pub fn new_field(&mut self, name: &str, ty: Type, places: Vec<Option<Span>>) -> NodeId {

@@ -28,7 +28,11 @@ impl<'p> Checker<'p> {
             ExprKind::Str(text) => Value::Text(text.as_str().into()),
             ExprKind::Paren(inner) => self.expr(inner),
             ExprKind::Tuple(items) => Value::tuple(items.iter().map(|item| self.expr(item)).collect()),
-            ExprKind::List(items) => Value::list(items.iter().map(|item| self.expr(item)).collect()),
+            ExprKind::List(items) => {
+                let items: Vec<Value<'p>> = items.iter().map(|item| self.expr(item)).collect();
+                // Whoever takes a list takes all of it.
+                if items.iter().any(Value::is_error) { Value::Error } else { Value::list(items) }
+            }
             ExprKind::Unary { op, operand } => {
                 let value = self.expr(operand);
                 match op {
@@ -82,11 +86,12 @@ impl<'p> Checker<'p> {
             return Some(Value::Nothing);
         }
         let file = self.current_file();
+        // A name that could not be brought in is not the library's of the same name.
+        if self.program.missing.contains(&name) && self.program.is_users_file(file) {
+            return Some(Value::Error);
+        }
         if let Some(item) = self.program.find(file, name) {
             return Some(self.item(item));
-        }
-        if self.program.missing.contains(&name) {
-            return Some(Value::Error);
         }
         if let Some(native) = crate::natives::find(name) {
             return Some(Value::Native(native));
@@ -225,6 +230,11 @@ impl<'p> Checker<'p> {
         if name == "_" {
             return self.error("E0201", span, "`_` discards a value and has none", "not a name");
         }
+        let definition = self.calls.last().map(|(def, _)| *def).or(self.frame_ref().def);
+        if !self.unknown.insert((definition.map(|def| def.name.span), name.into())) {
+            self.frame().faulty = true;
+            return Value::Error;
+        }
         let halves = &self.frame_ref().half_bound;
         if let Some((_, bound)) = halves.iter().rev().find(|(bound, _)| **bound == *name).cloned() {
             let message = format!("`{name}` is bound in a branch that may run or not");
@@ -235,17 +245,19 @@ impl<'p> Checker<'p> {
                     .help("bind it in both branches, to tensors of one type"),
             );
         }
+        if let Some(diagnostic) = self.bound_elsewhere(name, span) {
+            return self.report(diagnostic);
+        }
         let known: Vec<&str> = self.program.names().collect();
         let mut names: Vec<String> =
             self.frame_ref().scopes.iter().flatten().map(|binding| binding.name.to_string()).collect();
         names.extend(known.iter().map(|name| name.to_string()));
         names.extend(crate::natives::names().map(String::from));
         let near = did_you_mean(name, names.iter().map(String::as_str).filter(|name| !name.starts_with('_')));
-        let help = near.map(|near| format!("did you mean `{near}`?"));
         self.report(
             Diagnostic::error("E0201", format!("`{name}` is not known"))
                 .label(span, "not found")
-                .maybe_help(help),
+                .did_you_mean(span, near),
         )
     }
 
@@ -286,10 +298,8 @@ impl<'p> Checker<'p> {
                 StmtKind::Require { condition, message } => {
                     let errors = self.n_errors();
                     self.require(condition, message.as_ref());
-                    // What the library asks for, the rest of its definition needs.
-                    if self.n_errors() > errors
-                        && self.calls.last().is_some_and(|(def, _)| self.program.is_std(def))
-                    {
+                    // What is required, the rest of the definition needs.
+                    if self.n_errors() > errors {
                         return Value::Error;
                     }
                 }
@@ -365,7 +375,7 @@ impl<'p> Checker<'p> {
         let Some(ty) = ty else { return value };
         let hint = self.dtype(ty.name);
         let Some(id) = self.tensor(&value, hint, expr.span) else { return Value::Error };
-        Self::tensor_or_error(self.ascribe(id, ty, expr.span, &target.text))
+        Self::tensor_or_error(self.ascribe(id, ty, expr.span, &format!("`{}`", target.text)))
     }
 
     fn require(&mut self, condition: &'p ast::Expr, message: Option<&'p ast::Text>) {
@@ -443,9 +453,13 @@ impl<'p> Checker<'p> {
         match value {
             Value::Bool(true) | Value::Error => {}
             Value::Bool(false) => {
-                self.error("E0406", span, message, "does not hold");
+                self.error("E0406", span, message, crate::checker::FALSE);
             }
             other => {
+                // Numbers that a call would give now are tensors where a definition is checked by itself.
+                if self.generic && matches!(other, Value::Tensor(_)) {
+                    return;
+                }
                 let message =
                     format!("`require` takes a condition on dimensions, but this is {}", other.kind());
                 self.error("E0302", span, message, other.kind());
@@ -478,16 +492,23 @@ impl<'p> Checker<'p> {
         if let Some(state) = self.frame_ref().states.get(&full) {
             return Value::Tensor(state.current);
         }
-        if self.frame_ref().lookup(first).is_some_and(|binding| binding.value.is_error()) {
+        if self.frame_ref().lookup(first).is_some_and(|binding| binding.value.is_error())
+            || self.frame_ref().failed.contains(first)
+        {
             return Value::Error;
         }
         if !self.frame_ref().instances.contains_key(first) {
-            return self.error(
-                "E0311",
-                root.span,
-                format!("`{first}` is not an instance of a layer"),
-                "has no weights",
+            let help = self.function_for(first, &field.text);
+            return self.report(
+                Diagnostic::error("E0311", format!("`{first}` is not an instance of a layer"))
+                    .label(root.span, "has no weights")
+                    .maybe_help(help),
             );
+        }
+        // An instance that is not applied, after a fault that may be why.
+        let applied = self.frame_ref().weights.keys().any(|name| name.starts_with(&format!("{first}.")));
+        if !applied && self.frame_ref().faulty {
+            return Value::Error;
         }
         let prefix = format!("{first}.");
         let names: Vec<String> =
@@ -499,7 +520,7 @@ impl<'p> Checker<'p> {
                 "`{first}` has not been applied yet, so its weights have no shapes: use it first"
             ));
         } else if let Some(near) = did_you_mean(&full, names.iter().map(String::as_str)) {
-            diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+            diagnostic = diagnostic.did_you_mean(span, Some(near));
         } else {
             diagnostic = diagnostic.note(format!("its weights are {}", names.join(", ")));
         }

@@ -84,8 +84,14 @@ pub struct Frame<'p> {
     pub half_bound: Vec<(Rc<str>, Span)>,
     /// Instances bound to a name and inline ones that were applied, for `block.0.w`.
     pub instances: IndexMap<String, Rc<crate::value::Instance<'p>>>,
+    /// Instances whose use was at fault, so that their weights are not missed.
+    pub failed: BTreeSet<String>,
+    /// An error was found here.
+    pub faulty: bool,
     /// Where each axis of each node was first named, for "20 comes from here".
     pub origins: Vec<Vec<Option<Span>>>,
+    /// Where the dtype of a parameter is stated.
+    pub dtypes: BTreeMap<NodeId, Span>,
     /// The definition, for messages and for finding recursion; `None` for tests.
     pub def: Option<&'p ast::Def>,
     /// Weights may be declared here (not in a `fn`).
@@ -116,12 +122,24 @@ impl<'p> Frame<'p> {
             inline_names: BTreeMap::new(),
             half_bound: Vec::new(),
             instances: IndexMap::new(),
+            failed: BTreeSet::new(),
+            faulty: false,
             origins: Vec::new(),
+            dtypes: BTreeMap::new(),
             def,
             allows_weights: true,
             masters: false,
             wide: false,
             extra: Vec::new(),
+        }
+    }
+
+    /// Whether an operator's fault stands whatever the free dimensions are.
+    pub fn never_holds(&self, fault: &graph::Fault) -> bool {
+        match (fault.code, &fault.dims[..]) {
+            ("E0301", [a, b]) => self.function.facts.prove_eq(a, b) == shape::Proof::Disproved,
+            ("E0301" | "E0304", _) => false,
+            _ => true,
         }
     }
 

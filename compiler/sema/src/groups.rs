@@ -153,8 +153,8 @@ impl<'p> Checker<'p> {
                 let message = format!("`{}` has no argument `{}`", def.name.text, setting.key.text);
                 self.report(
                     Diagnostic::error("E0209", message)
-                        .label(setting.span, "not known")
-                        .maybe_help(near.map(|near| format!("did you mean `{near}`?"))),
+                        .label(setting.key.span, "not known")
+                        .did_you_mean(setting.key.span, near),
                 );
                 return None;
             };

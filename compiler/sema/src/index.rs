@@ -46,6 +46,9 @@ impl<'p> Checker<'p> {
             );
         };
         let index = self.expr(at);
+        if index.is_error() {
+            return Value::Error;
+        }
         let Value::Int(index) = index else {
             return self.error("E0401", at.span, "a list takes a whole number as its index", index.kind());
         };
@@ -210,8 +213,15 @@ impl<'p> Checker<'p> {
                             "E0313",
                             format!("the slice {from}:{to} is not inside axis {axis}, which has {size}"),
                         )
-                        .label(subscript.span, "out of range, or not proved to be inside")
-                        .help(format!("`require {size} >= …` states what the types cannot")),
+                        .label(
+                            subscript.span,
+                            if refuted { "out of range" } else { "not proved to be inside" },
+                        )
+                        .help(inside_help(
+                            axis,
+                            size,
+                            Some(&to).filter(|_| !refuted),
+                        )),
                     );
                     return None;
                 }
@@ -258,14 +268,29 @@ impl<'p> Checker<'p> {
             return Some(());
         }
         let written = value.as_dim().map_or(String::new(), |dim| dim.to_string());
+        let refuted = proofs.contains(&Proof::Disproved);
+        let least =
+            value.as_dim().filter(|_| !refuted && ge == Proof::Proved).map(|dim| dim + Dim::from(1i64));
         self.report(
             Diagnostic::error(
                 "E0313",
                 format!("index {written} is not inside axis {axis}, which has {size}"),
             )
-            .label(span, "out of range, or not proved to be inside")
-            .help(format!("`require {size} >= …` states what the types cannot")),
+            .label(span, if refuted { "out of range" } else { "not proved to be inside" })
+            .help(inside_help(axis, size, least.as_ref())),
         );
         None
+    }
+}
+
+/// What would help where an index or the end of a slice, `least`, is not known to be inside.
+fn inside_help(axis: usize, size: &Dim, least: Option<&Dim>) -> String {
+    match (least, size.as_const()) {
+        (Some(least), None) => format!("`require {size} >= {least}` states what the types cannot"),
+        (_, Some(0)) => format!("axis {axis} has no elements"),
+        (_, Some(size)) => {
+            format!("axis {axis} has the indices 0 to {}, and −1 to −{size} from its end", size - 1)
+        }
+        _ => "`require` states what the types cannot".into(),
     }
 }

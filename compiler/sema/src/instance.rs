@@ -79,15 +79,20 @@ impl<'p> Checker<'p> {
 
     /// An instance, some of whose weights may stand for others.
     pub fn apply_instance(&mut self, instance: &Instance<'p>, args: Vec<Arg<'p>>, span: Span) -> Value<'p> {
-        match &*instance.layer {
+        let value = match &*instance.layer {
             Layer::Def(configured) if !instance.replaced.is_empty() => {
                 if args.iter().any(|arg| arg.value.is_error()) {
-                    return Value::Error;
+                    Value::Error
+                } else {
+                    self.apply_def(configured, &instance.name, &instance.replaced, args, span)
                 }
-                self.apply_def(configured, &instance.name, &instance.replaced, args, span)
             }
             _ => self.apply_layer(&instance.layer, &instance.name, args, span),
+        };
+        if value.is_error() {
+            self.frame().failed.insert(instance.name.clone());
         }
+        value
     }
 
     /// `fc.with(w: expr)`: the instance with these tensors in place of its own weights.

@@ -18,12 +18,16 @@ mod frame;
 mod groups;
 mod index;
 mod instance;
+mod lints;
 mod names;
 mod natives;
 mod outline;
 mod program;
 mod settings;
+mod slips;
 mod sources;
+mod story;
+mod stretch;
 mod tests;
 mod train;
 mod types;
@@ -35,7 +39,7 @@ pub use api::{
     LayerInfo, Metric, Origin, Plateau, Source, Step, TestCase, TrainSpec, Transform, WeightInfo,
 };
 pub use checker::Options;
-pub use entry::{build, check};
+pub use entry::{build, check, merged};
 pub use program::{Imported, Program};
 pub use tests::test_cases;
 pub use weight_map::{Foreign, MapRow, WeightMap};

@@ -194,7 +194,7 @@ impl<'p> Checker<'p> {
             return self.report(
                 Diagnostic::error("E0209", format!("`{name}` has no argument `{}`", given.text))
                     .label(given.span, "not known")
-                    .maybe_help(near.map(|near| format!("did you mean `{near}`?"))),
+                    .did_you_mean(given.span, near),
             );
         }
         value
@@ -411,7 +411,11 @@ impl<'p> Checker<'p> {
         };
         let ty = self.ty(cost_id).clone();
         if ty.rank() != 0 || !ty.dtype.is_float() {
-            let help = "reduce it first, as in `grad(sum(cost), wrt: x)`";
+            let help = if ty.rank() > 0 {
+                "reduce it first, as in `grad(sum(cost), wrt: x)`"
+            } else {
+                "only what is computed in floating numbers has a derivative"
+            };
             return self.report(
                 Diagnostic::error("E0314", format!("`grad` takes a floating scalar, but the cost is {ty}"))
                     .label(cost.span, format!("this is {ty}"))
@@ -447,7 +451,7 @@ impl<'p> Checker<'p> {
             _ => None,
         });
         let message = match (fault.by, parameter) {
-            (None, _) => format!("there is no derivative here: {}", fault.reason),
+            (None, _) => fault.reason.clone(),
             (_, None) => "the cost depends on this value only through what has no derivative".to_string(),
             (_, Some(name)) => format!("the cost depends on `{name}` only through what has no derivative"),
         };
@@ -455,7 +459,8 @@ impl<'p> Checker<'p> {
         let places = [fault.span].into_iter().chain(fault.calls.iter().copied()).flatten();
         let place = places.into_iter().find(|place| self.program.is_users(*place)).or(fault.span);
         let mut diagnostic = Diagnostic::error("E0315", message);
-        let reason = fault.reason.clone();
+        let reason =
+            if fault.by.is_none() { "no derivative goes through this".into() } else { fault.reason.clone() };
         diagnostic = match place.filter(|place| *place != span) {
             None => diagnostic.label(span, reason),
             Some(place) if self.program.is_users(place) => {

@@ -139,7 +139,7 @@ fn not_declared(dotted: &str, file: &ast::File, scope: &Scope<'_>, name: &ast::N
         ));
     }
     let near = did_you_mean(&name.text, scope.items.keys().copied());
-    diagnostic.maybe_help(near.map(|near| format!("did you mean `{near}`?")))
+    diagnostic.did_you_mean(name.span, near)
 }
 
 impl<'p> Program<'p> {
@@ -201,7 +201,11 @@ impl<'p> Program<'p> {
 
     /// Whether a place lies in a file of the user, not in the library.
     pub fn is_users(&self, span: Span) -> bool {
-        span.file == self.main.span.file || self.imported.iter().any(|(id, _)| *id == span.file)
+        self.is_users_file(span.file)
+    }
+
+    pub fn is_users_file(&self, file: base::FileId) -> bool {
+        file == self.main.span.file || self.imported.iter().any(|(id, _)| *id == file)
     }
 
     /// What the library declares by this name.

@@ -177,7 +177,7 @@ impl<'p> Checker<'p> {
                 self.report(
                     Diagnostic::error("E0415", format!("a train block has no `{key}`"))
                         .label(setting.key.span, "not known")
-                        .maybe_help(near.map(|near| format!("did you mean `{near}`?"))),
+                        .did_you_mean(setting.key.span, near),
                 );
             }
         }

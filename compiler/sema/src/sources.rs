@@ -35,7 +35,7 @@ impl<'p> Checker<'p> {
                 Diagnostic::error("E0415", format!("there is no data source `{kind}`"))
                     .label(callee.span, "not known")
                     .note(format!("the sources are {}", SOURCES.join(", ")))
-                    .maybe_help(near.map(|near| format!("did you mean `{near}`?"))),
+                    .did_you_mean(callee.span, near),
             );
             return None;
         }

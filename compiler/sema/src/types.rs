@@ -76,7 +76,11 @@ impl<'p> Checker<'p> {
                     }
                     _ => {
                         let message = format!("`..{}` stands for dimensions that no input binds", name.text);
-                        self.error("E0205", name.span, message, "not bound");
+                        let help =
+                            format!("an input binds it by its type, as in `x: float[..{}, n]`", name.text);
+                        self.report(
+                            Diagnostic::error("E0205", message).label(name.span, "not bound").help(help),
+                        );
                         return None;
                     }
                 },
@@ -148,7 +152,7 @@ impl<'p> Checker<'p> {
     }
 
     /// Fits `id` to a parameter's type: binds its dimension variables, proves the rest, converts `float`.
-    /// `what` names the parameter in messages.
+    /// `what` is the parameter in messages, as in "`x` of `dense`".
     pub fn fit(&mut self, id: NodeId, ty: &'p ast::Type, span: Span, what: &str) -> Option<NodeId> {
         let wanted = self.dtype(ty.name)?;
         let actual = self.ty(id).clone();
@@ -158,8 +162,8 @@ impl<'p> Checker<'p> {
         if actual.rank() < n_fixed || (!rest && actual.rank() != n_fixed) {
             let least = if rest { "at least " } else { "" };
             let plural = if n_fixed == 1 { "" } else { "s" };
-            let message = format!("`{what}` has {least}{n_fixed} dimension{plural}, but this is {actual}");
-            let help = rank_help(&actual, n_fixed, rest);
+            let message = format!("{what} has {least}{n_fixed} dimension{plural}, but this is {actual}");
+            let help = crate::story::rank_help(&actual, n_fixed, rest);
             self.report(
                 Diagnostic::error("E0303", message)
                     .label(span, format!("{actual} has {}", actual.rank()))
@@ -176,16 +180,7 @@ impl<'p> Checker<'p> {
                     let same = known.len() == dims.len()
                         && known.iter().zip(&dims).all(|(a, b)| self.equal(a, b) == Proof::Proved);
                     if !same {
-                        let (left, right) = (Shape(known.to_vec()), Shape(dims));
-                        self.report(
-                            Diagnostic::error(
-                                "E0301",
-                                format!("`..{}` is {left} elsewhere, but {right} here", name.text),
-                            )
-                            .label(span, format!("this is {actual}"))
-                            .label(ty.span, format!("`{what}` is declared here"))
-                            .maybe_help(missing_axis_help(&left, &right)),
-                        );
+                        self.rest_mismatch(name, &known, Shape(dims), (&actual, id, span), what);
                         return None;
                     }
                 }
@@ -228,12 +223,14 @@ impl<'p> Checker<'p> {
                     self.frame().bind(name, Value::dim(solution), expr.span);
                     return true;
                 }
-                let message = format!("no `{name}` makes {pattern} equal to {size}");
-                self.report(
-                    Diagnostic::error("E0301", message)
-                        .label(span, format!("{actual} has {size} here"))
-                        .label(expr.span, format!("`{what}` is declared here")),
-                );
+                let message = format!("no `{name}` makes `{pattern}` equal to {size}");
+                let mut diagnostic = Diagnostic::error("E0301", message)
+                    .label(span, format!("{actual} has {size} on axis {axis}"))
+                    .label(expr.span, format!("{what} is declared with `{pattern}`"));
+                if let Some(origin) = self.origin(id, axis).filter(|origin| *origin != span) {
+                    diagnostic = diagnostic.label(origin, format!("{size} comes from here"));
+                }
+                self.report(diagnostic);
                 return false;
             }
             _ => {
@@ -248,17 +245,7 @@ impl<'p> Checker<'p> {
         if proof == Proof::Proved || (self.generic && proof == Proof::Unknown) {
             return true;
         }
-        let relation = if proof == Proof::Disproved { "≠" } else { "may differ from" };
-        let mut diagnostic = Diagnostic::error(
-            "E0301",
-            format!("`{what}` needs {wanted} where this has {size}: {wanted} {relation} {size}"),
-        )
-        .label(span, format!("this is {actual}"))
-        .label(expr.span, format!("{wanted} is asked for here"));
-        if let Some(origin) = self.origin(id, axis).filter(|origin| *origin != span) {
-            diagnostic = diagnostic.label(origin, format!("{size} comes from here"));
-        }
-        self.report(diagnostic);
+        self.dim_mismatch(expr, &wanted, (actual, axis, id, span), proof, what);
         false
     }
 
@@ -279,12 +266,13 @@ impl<'p> Checker<'p> {
         if have.is_float() && wanted.is_float() && open {
             return self.cast(id, wanted, span);
         }
-        let mut diagnostic = Diagnostic::error("E0302", format!("`{what}` is {wanted}, but this is {have}"))
+        let mut diagnostic = Diagnostic::error("E0302", format!("{what} is {wanted}, but this is {have}"))
             .label(span, format!("this is {have}"))
             .help(format!("there is no silent conversion; write `cast(…, {wanted})`"));
         if let Some(declared) = declared {
             diagnostic = diagnostic.label(declared, format!("{wanted} is declared here"));
         }
+        diagnostic = self.dtype_from_here(diagnostic, id);
         self.report(diagnostic);
         None
     }
@@ -297,22 +285,4 @@ impl<'p> Checker<'p> {
     pub fn ascribe(&mut self, id: NodeId, ty: &'p ast::Type, span: Span, what: &str) -> Option<NodeId> {
         self.fit(id, ty, span, what)
     }
-}
-
-fn rank_help(actual: &Type, n_fixed: usize, rest: bool) -> Option<String> {
-    if !rest && actual.rank() == n_fixed + 1 && actual.shape.last().is_some_and(|dim| dim.is_const(1)) {
-        return Some("the last axis has size 1: drop it with `squeeze(…, -1)`".into());
-    }
-    if !rest && actual.rank() + 1 == n_fixed {
-        return Some("a missing axis is added by `unsqueeze(…, axis)`".into());
-    }
-    None
-}
-
-fn missing_axis_help(left: &Shape, right: &Shape) -> Option<String> {
-    let (long, short) = if left.rank() > right.rank() { (left, right) } else { (right, left) };
-    let extra = long.rank() == short.rank() + 1 && long.last().is_some_and(|dim| dim.is_const(1));
-    extra.then(|| {
-        "losses and metrics never broadcast: drop the last axis of the one with `squeeze(…, -1)`".into()
-    })
 }

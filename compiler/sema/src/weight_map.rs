@@ -194,7 +194,7 @@ impl<'p> Checker<'p> {
                         Diagnostic::error("E0422", format!("a map has no `{wrapper}`"))
                             .label(callee.span, "not known")
                             .note(format!("there are {}", WRAPPERS.join(", ")))
-                            .maybe_help(near.map(|near| format!("did you mean `{near}`?"))),
+                            .did_you_mean(callee.span, near),
                     );
                     return None;
                 }

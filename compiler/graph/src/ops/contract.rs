@@ -225,6 +225,13 @@ impl Contract {
         (0..self.extents.len()).filter(|index| !self.out.contains(index)).collect()
     }
 
+    /// The axis of an operand that alone runs over the index of the output's axis.
+    pub fn axis_of(&self, operand: usize, out: usize) -> Option<usize> {
+        let subscripts = if operand == 0 { &self.lhs } else { &self.rhs };
+        let index = self.out.get(out)?;
+        subscripts.iter().position(|subscript| *subscript == Subscript::index(*index))
+    }
+
     fn uses(&self, subscripts: &[Subscript], index: usize) -> bool {
         subscripts.iter().any(|subscript| subscript.coefficient(index) != 0)
     }

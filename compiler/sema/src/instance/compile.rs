@@ -34,6 +34,15 @@ impl<'p> Checker<'p> {
         let mode = self.frame_ref().mode;
         let mut key = format!("{def:p}|{}{}{}|", mode.training, mode.fit, self.generic);
         for value in config {
+            if let Value::Instance(instance) = value {
+                let message = format!("`{}` belongs to the layer that it is bound in", instance.name);
+                self.report(
+                    Diagnostic::error("E0408", message)
+                        .label(span, format!("so it cannot be used inside `{}`", def.name.text))
+                        .help("pass the layer itself, as in `dense(64)`: it is made anew inside"),
+                );
+                return None;
+            }
             if value.holds_tensor() {
                 self.error(
                     "E0411",
@@ -45,6 +54,9 @@ impl<'p> Checker<'p> {
             }
             value.fingerprint(&mut key);
         }
+        if self.missing(def, &def.inputs.params, &given, span) {
+            return None;
+        }
         // Each input: a tensor operand, or a value known now that becomes part of the signature.
         let mut operands = Vec::new();
         let mut inputs: Vec<(Value<'p>, Span, Vec<Option<Span>>)> = Vec::new();
@@ -52,17 +64,7 @@ impl<'p> Checker<'p> {
             let (value, place) = match (arg, &param.default) {
                 (Some(arg), _) => (arg.value, arg.span),
                 (None, Some(default)) => (self.input_default(def, config, default, span), default.span),
-                (None, None) => {
-                    self.report(
-                        Diagnostic::error(
-                            "E0208",
-                            format!("`{}` needs `{}`", def.name.text, param.name.text),
-                        )
-                        .label(span, format!("`{}` is not given", param.name.text))
-                        .label(param.span, "declared without a default"),
-                    );
-                    return None;
-                }
+                (None, None) => return None,
             };
             let is_tensor_type = param.ty.as_ref().is_some_and(|ty| crate::types::dtype(ty.name).is_some());
             let value = match (&value, &param.ty) {
@@ -132,6 +134,13 @@ impl<'p> Checker<'p> {
     ) -> Option<Compiled<'p>> {
         let mode = self.frame_ref().mode;
         let facts = self.frame_ref().function.facts.clone();
+        let dtypes: Vec<Option<Span>> = inputs
+            .iter()
+            .map(|(value, ..)| match value {
+                Value::Tensor(id) => self.dtype_origin(*id),
+                _ => None,
+            })
+            .collect();
         let types: Vec<Option<Type>> = inputs
             .iter()
             .map(|(value, ..)| match value {
@@ -151,14 +160,20 @@ impl<'p> Checker<'p> {
             self.frame().bind(&param.name.text, value.clone(), param.name.span);
         }
         let mut fine = true;
-        for ((param, (value, place, origins)), ty) in def.inputs.params.iter().zip(inputs).zip(types) {
+        let inputs = inputs.into_iter().zip(types).zip(dtypes);
+        for (param, (((value, place, origins), ty), dtype)) in def.inputs.params.iter().zip(inputs) {
+            self.arguments.insert(param.name.span, place);
             let value = match ty {
                 Some(ty) => {
                     let id =
                         self.param(graph::Param { name: param.name.text.clone(), role: Role::Input, ty });
                     self.set_origins(id, origins);
+                    self.frame().dtypes.extend(dtype.map(|dtype| (id, dtype)));
                     match &param.ty {
-                        Some(ty) => Self::tensor_or_error(self.fit(id, ty, place, &param.name.text)),
+                        Some(ty) => {
+                            let what = self.parameter(param);
+                            Self::tensor_or_error(self.fit(id, ty, place, &what))
+                        }
                         None => Value::Tensor(id),
                     }
                 }
@@ -333,10 +348,12 @@ impl<'p> Checker<'p> {
             let name = full(name);
             self.frame().side.push((name, *id));
         }
-        match results[..compiled.n_results] {
+        let value = match results[..compiled.n_results] {
             [id] => Value::Tensor(id),
             ref ids => Value::tuple(ids.iter().map(|id| Value::Tensor(*id)).collect()),
-        }
+        };
+        self.origins_of_call(&value, span);
+        value
     }
 
     /// Tensors in place of weights, by the weight's name: each must have the weight's type.
@@ -354,14 +371,15 @@ impl<'p> Checker<'p> {
                 let mut diagnostic =
                     Diagnostic::error("E0207", format!("`{instance}` has no weight `{}`", name.text))
                         .label(name.span, "not found")
-                        .maybe_help(near.map(|near| format!("did you mean `{near}`?")));
+                        .did_you_mean(name.span, near);
                 if near.is_none() && !names.is_empty() {
                     diagnostic = diagnostic.note(format!("its weights are {}", names.join(", ")));
                 }
                 self.report(diagnostic);
                 return None;
             };
-            let id = self.fit_dtype(*by, weight.ty.dtype, *span, Some(weight.span), &name.text)?;
+            let id =
+                self.fit_dtype(*by, weight.ty.dtype, *span, Some(weight.span), &format!("`{}`", name.text))?;
             let have = self.shape(id);
             let same = have.rank() == weight.ty.shape.rank()
                 && have.iter().zip(weight.ty.shape.iter()).all(|(a, b)| {

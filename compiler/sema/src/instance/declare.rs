@@ -35,6 +35,7 @@ impl<'p> Checker<'p> {
             );
             return None;
         };
+        let stated = ty.name_span;
         let (ty, places) = self.resolve_type(ty)?;
         if !ty.dtype.is_float() {
             let message = format!("a weight is floating, but `{}` is {}", decl.name.text, ty.dtype);
@@ -55,6 +56,7 @@ impl<'p> Checker<'p> {
         let weight = Weight { ty, init: self.init(decl.init.as_ref()), span: decl.name.span };
         let id = self.weight_node(&decl.name.text, &weight, Role::Weight)?;
         self.set_origins(id, places);
+        self.frame().dtypes.insert(id, stated);
         self.frame().weights.insert(decl.name.text.clone(), (id, weight));
         Some(id)
     }
@@ -62,12 +64,16 @@ impl<'p> Checker<'p> {
     /// That neither a weight nor a state has the name `full` yet, which is written `name`.
     fn undeclared(&mut self, full: &str, name: &ast::Name) -> Option<()> {
         let frame = self.frame_ref();
-        if frame.weights.contains_key(full) || frame.states.contains_key(full) {
-            let message = format!("`{}` is declared twice", name.text);
-            self.error("E0202", name.span, message, "declared again here");
-            return None;
-        }
-        Some(())
+        let weight = frame.weights.get(full).map(|(_, weight)| weight.span);
+        let Some(first) = weight.or_else(|| frame.states.get(full).map(|state| state.span)) else {
+            return Some(());
+        };
+        self.report(
+            Diagnostic::error("E0202", format!("`{}` is declared twice", name.text))
+                .label(name.span, "declared again here")
+                .label(first, "first declared here"),
+        );
+        None
     }
 
     fn init(&self, expr: Option<&'p ast::Expr>) -> Init<'p> {
@@ -161,7 +167,7 @@ impl<'p> Checker<'p> {
     fn initial_value(&mut self, value: &Value<'p>, name: &str, weight: &Weight<'p>) -> Option<NodeId> {
         let span = weight.init.expr.map_or(weight.span, |expr| expr.span);
         let id = self.tensor(value, Some(weight.ty.dtype), span)?;
-        let id = self.fit_dtype(id, weight.ty.dtype, span, Some(weight.span), name)?;
+        let id = self.fit_dtype(id, weight.ty.dtype, span, Some(weight.span), &format!("`{name}`"))?;
         let have = self.shape(id);
         let facts = self.frame_ref().function.facts.clone();
         if !facts.broadcast(&have, &weight.ty.shape).is_ok_and(|shape| shape == weight.ty.shape) {
@@ -247,7 +253,7 @@ impl<'p> Checker<'p> {
             self.report(
                 Diagnostic::error("E0211", format!("`{}` is not a state of this layer", name.text))
                     .label(name.span, "only a declared `state` is written")
-                    .maybe_help(near.map(|near| format!("did you mean `{near}`?"))),
+                    .did_you_mean(name.span, near.as_deref()),
             );
             return;
         };
@@ -261,7 +267,10 @@ impl<'p> Checker<'p> {
             return;
         }
         let Some(id) = self.tensor(&value, Some(ty.dtype), expr.span) else { return };
-        let Some(id) = self.fit_dtype(id, ty.dtype, expr.span, Some(declared), &name.text) else { return };
+        let Some(id) = self.fit_dtype(id, ty.dtype, expr.span, Some(declared), &format!("`{}`", name.text))
+        else {
+            return;
+        };
         let have = self.shape(id);
         let facts = self.frame_ref().function.facts.clone();
         let fits = facts.broadcast(&have, &ty.shape).is_ok_and(|shape| shape == ty.shape);

@@ -25,7 +25,8 @@ impl<'p> Checker<'p> {
             return self.dims_arg(&arg);
         }
         let shape = self.init_shape();
-        if shape.is_none() {
+        // By itself, an initialiser of one's own has no weight yet.
+        if shape.is_none() && !self.generic {
             let message = format!("`{}` needs the dimensions of the tensor", args.what);
             self.report(Diagnostic::error("E0208", message).label(args.span, "no dimensions").help(format!(
                 "as in `{}([batch, 8])`; only an initial value takes those of its weight",
@@ -56,7 +57,7 @@ impl<'p> Checker<'p> {
         };
         let dtype = self.dtype_arg(args)?;
         let id = self.tensor(&value, Some(dtype), args.span)?;
-        let id = self.fit_dtype(id, dtype, args.span, None, "value")?;
+        let id = self.fit_dtype(id, dtype, args.span, None, "`value`")?;
         Some(Self::tensor_or_error(self.broadcast_to(id, &shape, args.span)))
     }
 

@@ -80,7 +80,7 @@ impl<'p> Checker<'p> {
             self.report(
                 Diagnostic::error("E0401", format!("there is no mode \"{text}\" of `pad`"))
                     .label(arg.span, "\"constant\", \"reflect\" or \"edge\"")
-                    .maybe_help(near.map(|near| format!("did you mean \"{near}\"?"))),
+                    .did_you_mean_text(arg.span, near),
             );
         }
         known
@@ -165,7 +165,7 @@ impl<'p> Checker<'p> {
             None => self.scalar(dtype, 0.0),
             Some(arg) => {
                 let fill = self.tensor(&arg.value, Some(dtype), arg.span)?;
-                self.fit_dtype(fill, dtype, arg.span, None, "value")?
+                self.fit_dtype(fill, dtype, arg.span, None, "`value`")?
             }
         };
         let interior = vec![0; low.len()];

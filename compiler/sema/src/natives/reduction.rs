@@ -93,7 +93,11 @@ impl<'p> Checker<'p> {
                 }
             }
             other => {
-                self.error("E0401", span, "an axis is a whole number known while compiling", other.kind());
+                let have = match other {
+                    Value::Float(number) => number.to_string(),
+                    other => other.kind().into(),
+                };
+                self.error("E0401", span, "an axis is a whole number known while compiling", have);
                 return None;
             }
         }

@@ -78,7 +78,7 @@ impl<'p> Checker<'p> {
                     self.report(
                         Diagnostic::error("E0401", message)
                             .label(*span, "\"same\", \"valid\", a number or a list")
-                            .maybe_help(near.map(|near| format!("did you mean \"{near}\"?"))),
+                            .did_you_mean_text(*span, near),
                     );
                     None
                 }

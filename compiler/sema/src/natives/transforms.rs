@@ -153,7 +153,7 @@ impl<'p> Checker<'p> {
     ) -> Option<NodeId> {
         let want = self.ty(of).clone();
         let id = self.tensor(given, Some(want.dtype), span)?;
-        let id = self.fit_dtype(id, want.dtype, span, None, name)?;
+        let id = self.fit_dtype(id, want.dtype, span, None, &format!("`{name}`"))?;
         let have = self.shape(id);
         if have.rank() == want.shape.rank() {
             let proofs: Vec<Proof> =
