@@ -75,8 +75,15 @@ fn outputs_fit_their_schemas() {
         command.output().expect("dlc starts").stdout
     };
     dlc(&["train", &digits, "--set", "train.steps=2"]);
+    // A fault with a fix, and a warning with labels on both sides.
+    let slip = "model M(x: f32[batch, 4]) -> (y: f32[batch, 2]) { y = x |> dens(2) }\n";
+    let warned = "model M(x: f32[batch, 4], t: f32[batch]) -> (y: f32) {\n    p = x |> dense(1)\n    y = sum(p - t)\n}\n";
+    fs::write(folder.path().join("slip.model"), slip).expect("a file");
+    fs::write(folder.path().join("warned.model"), warned).expect("a file");
     let table: &[(&str, &[&str])] = &[
         ("check", &["check", &broken, "--format", "json"]),
+        ("check", &["check", "slip.model", "warned.model", "--format", "json"]),
+        ("sarif", &["check", &broken, "slip.model", "warned.model", "--format", "sarif"]),
         ("inspect", &["inspect", &digits, "--format", "json"]),
         ("inspect", &["inspect", &digits, "--format", "json", "--kernels", "--bind", "batch=8"]),
         ("eval", &["eval", &digits, "--format", "json"]),

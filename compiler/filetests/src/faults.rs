@@ -35,7 +35,30 @@ pub fn error(case: &Case) -> Result<(), Failed> {
     if expected.is_empty() || expected != found {
         return Err(format!("annotated are\n    {expected:?}\nbut found are\n    {found:?}\n{text}").into());
     }
+    fixes_mend(case, &session, &faults)?;
     golden(&case.path.with_extension("stderr"), &text)
+}
+
+/// With its fix applied, a fault is gone.
+fn fixes_mend(case: &Case, session: &Session, found: &[Diagnostic]) -> Result<(), Failed> {
+    for fault in found.iter().filter(|fault| !fault.fix.is_empty()) {
+        // A used file stays as it is here.
+        if fault.fix.iter().any(|edit| edit.span.file != session.source.id) {
+            continue;
+        }
+        let mut edits: Vec<_> = fault.fix.iter().collect();
+        edits.sort_by_key(|edit| edit.span);
+        let mut text = case.text.clone();
+        for edit in edits.into_iter().rev() {
+            text.replace_range(edit.span.lo as usize..edit.span.hi as usize, &edit.text);
+        }
+        let mended = Case { path: case.path.clone(), text };
+        let again = faults(&mended, &mended.session(Options::native())?)?;
+        if again.iter().any(|other| other.code == fault.code && other.message == fault.message) {
+            return Err(format!("the fix of {} leaves it:\n{}", fault.message, mended.text).into());
+        }
+    }
+    Ok(())
 }
 
 /// `// build` asks for the entry points of a model too, which finds what `check` leaves alone.

@@ -4,6 +4,7 @@
 //! Invariants: a case fails when its expectation is missing; `DLC_BLESS=1` writes expectations, the diff is reviewed.
 
 mod batches;
+mod codes;
 mod corpus;
 mod coverage;
 mod equations;
@@ -25,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         ("parse", syntax::parse as corpus::Check),
         ("fmt", syntax::format),
         ("error", faults::error),
+        ("warning", faults::error),
         ("check", faults::check),
         ("graph", text::graph),
         ("kernel", text::kernel),
@@ -40,6 +42,7 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(coverage::trials());
     trials.extend(equations::trials());
     trials.extend(batches::trials());
+    trials.extend(codes::trials());
     trials.extend(random::trials());
     trials
 }
