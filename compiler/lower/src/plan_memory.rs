@@ -23,6 +23,62 @@ struct Slot {
     busy_until: usize,
 }
 
+/// Slots, also by their size: there may be thousands of them, but their sizes are few.
+struct Slots<'f> {
+    facts: &'f Facts,
+    all: Vec<Slot>,
+    sizes: Vec<(Dim, Vec<usize>)>,
+}
+
+impl Slots<'_> {
+    /// The smallest free slot that holds the value; else one that is known to be smaller, which grows; else a new one.
+    fn take(&mut self, life: &Life) -> usize {
+        let index = match self.tightest(life).or_else(|| self.grown(life)) {
+            Some(index) => index,
+            None => {
+                self.all.push(Slot { bytes: life.bytes.clone(), busy_until: 0 });
+                self.file(self.all.len() - 1, &life.bytes);
+                self.all.len() - 1
+            }
+        };
+        self.all[index].busy_until = life.last;
+        index
+    }
+
+    fn tightest(&self, life: &Life) -> Option<usize> {
+        let holds = |bytes: &Dim| at_least(self.facts, bytes, &life.bytes);
+        let fits = self.first_free(life, holds).into_iter();
+        fits.reduce(|best, slot| {
+            if at_least(self.facts, &self.all[slot].bytes, &self.all[best].bytes) { best } else { slot }
+        })
+    }
+
+    fn grown(&mut self, life: &Life) -> Option<usize> {
+        let slot = *self.first_free(life, |bytes| at_least(self.facts, &life.bytes, bytes)).first()?;
+        self.sizes.iter_mut().for_each(|(_, slots)| slots.retain(|other| *other != slot));
+        self.all[slot].bytes = life.bytes.clone();
+        self.file(slot, &life.bytes);
+        Some(slot)
+    }
+
+    /// Of each wanted size the first slot that is free, in order.
+    fn first_free(&self, life: &Life, wanted: impl Fn(&Dim) -> bool) -> Vec<usize> {
+        let is_free = |slot: &&usize| self.all[**slot].busy_until < life.first;
+        let sizes = self.sizes.iter().filter(|(bytes, _)| wanted(bytes));
+        let mut slots: Vec<usize> =
+            sizes.filter_map(|(_, slots)| slots.iter().find(is_free).copied()).collect();
+        slots.sort_unstable();
+        slots
+    }
+
+    fn file(&mut self, slot: usize, bytes: &Dim) {
+        match self.sizes.iter_mut().find(|(known, _)| known == bytes) {
+            Some((_, slots)) => slots.insert(slots.partition_point(|other| *other < slot), slot),
+            None => self.sizes.push((bytes.clone(), vec![slot])),
+        }
+    }
+}
+
 /// `size` tells the bytes of a value that lives in the workspace, `None` for one that lives elsewhere.
 pub fn lay_out(draft: &Draft, facts: &Facts, size: impl Fn(Store) -> Option<Dim>) -> Layout {
     let mut lives: Vec<Life> = Vec::new();
@@ -37,37 +93,11 @@ pub fn lay_out(draft: &Draft, facts: &Facts, size: impl Fn(Store) -> Option<Dim>
             }
         }
     }
-    let mut slots: Vec<Slot> = Vec::new();
-    let mut tenants: Vec<(Store, usize)> = Vec::new();
-    for life in &lives {
-        let free = |slot: &Slot| slot.busy_until < life.first;
-        let holds = |slot: &Slot| at_least(facts, &slot.bytes, &life.bytes);
-        // The smallest that holds it; else one that is known to be smaller, which grows; else a new one.
-        let fits = slots.iter().enumerate().filter(|(_, slot)| free(slot) && holds(slot));
-        let tightest = fits.map(|(index, _)| index).reduce(|best, index| {
-            if at_least(facts, &slots[index].bytes, &slots[best].bytes) { best } else { index }
-        });
-        let grows = || {
-            let smaller = |slot: &Slot| free(slot) && at_least(facts, &life.bytes, &slot.bytes);
-            slots.iter().position(smaller)
-        };
-        match tightest.or_else(grows) {
-            Some(index) => {
-                if !at_least(facts, &slots[index].bytes, &life.bytes) {
-                    slots[index].bytes = life.bytes.clone();
-                }
-                slots[index].busy_until = life.last;
-                tenants.push((life.store, index));
-            }
-            None => {
-                slots.push(Slot { bytes: life.bytes.clone(), busy_until: life.last });
-                tenants.push((life.store, slots.len() - 1));
-            }
-        }
-    }
+    let mut slots = Slots { facts, all: Vec::new(), sizes: Vec::new() };
+    let tenants: Vec<(Store, usize)> = lives.iter().map(|life| (life.store, slots.take(life))).collect();
     let mut starts = Vec::new();
     let mut bytes = Dim::from(0i64);
-    for slot in &slots {
+    for slot in &slots.all {
         starts.push(bytes.clone());
         bytes = &bytes + &slot.bytes;
     }

@@ -2,6 +2,7 @@
 
 mod compile;
 mod declare;
+mod repeat;
 
 use crate::{
     call::Arg,
@@ -46,34 +47,20 @@ impl<'p> Checker<'p> {
         }
         match &**layer {
             Layer::Def(configured) => {
-                if !self.frame_ref().instances.contains_key(name) {
-                    let frame = self.frame_ref().id;
-                    let instance = Instance {
-                        name: name.to_string(),
-                        layer: layer.clone(),
-                        frame,
-                        replaced: Vec::new(),
-                    };
-                    self.frame().instances.insert(name.to_string(), Rc::new(instance));
-                }
+                self.note_instance(layer, name);
                 self.apply_def(configured, name, &[], args, span)
             }
             Layer::Chain(stages) => self.apply_chain(stages, name, args, span),
-            Layer::Repeat { count, body, .. } => {
-                let mut args = args;
-                for index in 0..*count {
-                    let inner = format!("{name}.{index}");
-                    let value = match body {
-                        Value::Layer(layer) => self.apply_layer(layer, &inner, args.clone(), span),
-                        other => self.apply(other.clone(), args.clone(), span, span),
-                    };
-                    if value.is_error() {
-                        return Value::Error;
-                    }
-                    args[0] = Arg::positional(value, span);
-                }
-                args.swap_remove(0).value
-            }
+            Layer::Repeat { count, body, .. } => self.apply_repeat(*count, body, name, args, span),
+        }
+    }
+
+    /// Remembers an inline instance, for `block.0.w`.
+    fn note_instance(&mut self, layer: &Rc<Layer<'p>>, name: &str) {
+        if !self.frame_ref().instances.contains_key(name) {
+            let (frame, layer) = (self.frame_ref().id, layer.clone());
+            let instance = Instance { name: name.to_string(), layer, frame, replaced: Vec::new() };
+            self.frame().instances.insert(name.to_string(), Rc::new(instance));
         }
     }
 
@@ -202,9 +189,7 @@ impl<'p> Checker<'p> {
         };
         let input_types: Vec<Type> = operands.iter().map(|id| self.ty(*id).clone()).collect();
         let value = self.call_compiled(&compiled, operands, Some(name), replaced, span);
-        if self.frames.len() == 1 || self.calls.is_empty() {
-            self.note_layer(name, def, compiled.func, input_types, &value);
-        }
+        self.note_layer(name, def, compiled.func, input_types, &value);
         value
     }
 
@@ -216,6 +201,10 @@ impl<'p> Checker<'p> {
         inputs: Vec<Type>,
         value: &Value<'p>,
     ) {
+        // What is inside of a layer is told with the layer.
+        if self.frames.len() > 1 && !self.calls.is_empty() {
+            return;
+        }
         let outputs = match value {
             Value::Tensor(id) => vec![self.ty(*id).clone()],
             Value::Tuple(items) => items

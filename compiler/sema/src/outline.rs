@@ -210,7 +210,7 @@ impl<'p> Checker<'p> {
     }
 
     /// `scan_step`, `scan_step.1`, …: as functions of layers are numbered.
-    fn fresh_function_name(&self, base: &str) -> String {
+    pub fn fresh_function_name(&self, base: &str) -> String {
         let same = |known: &&Function| known.name.split('.').next() == Some(base);
         match self.module.functions.values().iter().filter(same).count() {
             0 => base.to_string(),

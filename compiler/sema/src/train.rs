@@ -1,7 +1,9 @@
 //! Training as graph: the step (forward, backward, clipping, update) is one function, evaluation is two.
 
+mod alike;
 mod evaluation;
 mod step;
+mod update;
 
 use crate::{
     api::{Source, TrainSpec},

@@ -2,19 +2,22 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 use base::{Color, Format, SourceMap, render_all};
-use graph::{Function, Role, verify::verify};
-use std::{fs, path::Path};
+use graph::{Array, DType, Function, Op, Role, interp, verify::verify};
+use std::{collections::BTreeMap, fs, path::Path};
 
 /// The model trained with these settings, or the faults as text.
 fn build(settings: &str) -> Result<sema::Built, String> {
-    let settings = settings.to_string();
-    // The checker recurses; tests give it the stack that the driver gives it.
-    let thread = std::thread::Builder::new().stack_size(256 << 20);
-    thread.spawn(move || build_here(&settings)).unwrap().join().unwrap()
+    build_text(network(settings))
 }
 
-fn build_here(settings: &str) -> Result<sema::Built, String> {
-    let text = format!(
+fn build_text(text: String) -> Result<sema::Built, String> {
+    // The checker recurses; tests give it the stack that the driver gives it.
+    let thread = std::thread::Builder::new().stack_size(256 << 20);
+    thread.spawn(move || build_here(text)).unwrap().join().unwrap()
+}
+
+fn network(settings: &str) -> String {
+    format!(
         "model Net(x: f32[batch, 4]) -> (y: f32[batch, 2]) {{
     trunk = dense(8)
     head = dense(2)
@@ -26,7 +29,10 @@ train Net(target: f32[batch, 2]) {{
     {settings}
 }}
 "
-    );
+    )
+}
+
+fn build_here(text: String) -> Result<sema::Built, String> {
     let mut sources = SourceMap::new();
     let std = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../models/std");
     let mut paths: Vec<_> = fs::read_dir(std).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -162,4 +168,53 @@ fn a_plateau_is_told_to_the_loop() {
     refused("optimizer = sgd(plateau(1, factor: 2))", &["E0401", "between 0 and 1"]);
     let two = "optimizer = sgd(plateau(1), groups: { \"head.*\": { lr: plateau(1, patience: 3) } })";
     refused(two, &["E0415", "two plateaus differ"]);
+}
+
+/// The step's results by name for a layer that remembers what it drew, repeated so often, and how many scans there are.
+fn repeated(count: usize) -> (BTreeMap<String, Array>, usize) {
+    let text = format!(
+        "layer noisy()(x: float[b, n]) -> float[b, n] {{
+    param w: float[n] = zeros()
+    state drawn: float[8] = zeros()
+    noise = ones([8]) |> dropout(0.5) |> gaussian_noise(1)
+    drawn <- noise
+    x + w + noise[0]
+}}
+model Net(x: f32[batch, 4]) -> (y: float[batch, 4]) {{
+    y = x |> dense(4) |> repeat({count}) as block {{ noisy() }}
+}}
+train Net {{
+    data = synthetic(100, x: normal(0, 1))
+    loss = mean(y ^ 2)
+    optimizer = sgd()
+}}
+"
+    );
+    let built = build_text(text).unwrap();
+    let (_, step) = built.entries.iter().find(|(name, _)| *name == "step").unwrap();
+    let function = &built.module.functions[*step];
+    let argument = |param: &graph::Param| {
+        let extents: Vec<usize> =
+            param.ty.shape.iter().map(|dim| dim.as_const().unwrap_or(2) as usize).collect();
+        let value = if param.ty.dtype == DType::I64 { 7.0 } else { 0.5 };
+        Array::from_fn(param.ty.dtype, &extents, |_| value)
+    };
+    let arguments: Vec<Array> = function.params.iter().map(argument).collect();
+    let options = interp::Options::rounded(kernel::DType::F32);
+    let results = interp::run(&built.module, *step, &arguments, &BTreeMap::new(), options).unwrap();
+    let named = function.results.iter().map(|(name, ..)| name.clone()).zip(results).collect();
+    let scans = function.nodes.values().iter().filter(|node| matches!(node.op, Op::Scan(_))).count();
+    (named, scans)
+}
+
+/// Whether instances are written out or steps of a scan, each draws what its name says.
+#[test]
+fn instances_draw_by_their_names() {
+    let ((few, none), (many, some)) = (repeated(3), repeated(20));
+    assert!(none == 0 && some > 1);
+    for index in 0..3 {
+        let name = format!("block.{index}.drawn");
+        assert_eq!(few[&name], many[&name], "{name}");
+    }
+    assert_ne!(many["block.4.drawn"], many["block.5.drawn"]);
 }

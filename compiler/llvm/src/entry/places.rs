@@ -5,6 +5,7 @@ use crate::Error;
 use crate::ir::Value;
 use kernel::{BufferRef, LoopId, Step};
 use llvm_sys::LLVMIntPredicate::*;
+use shape::Dim;
 
 /// Tables of places that loops choose from.
 #[derive(Default)]
@@ -20,6 +21,8 @@ enum Table {
     Progression { first: i64, apart: i64 },
     /// The address of a constant list of positions.
     Positions(Value),
+    /// Places in the workspace, equally far apart.
+    Rows { first: Value, apart: Value },
     /// The address of a list of addresses.
     Addresses(Value),
 }
@@ -102,6 +105,10 @@ impl Entry<'_> {
             _ => None,
         };
         let Some(positions) = places.iter().map(position).collect::<Option<Vec<i64>>>() else {
+            if let Some((first, apart)) = rows(places) {
+                let first = ir.element(ir.int(8), self.workspace, self.dims.value(first)?);
+                return Ok(Table::Rows { first, apart: self.dims.value(&apart)? });
+            }
             let list = ir.alloca(ir.array(ir.ptr(), places.len() as u64), 8);
             for (index, place) in places.iter().enumerate() {
                 ir.store(self.address(place)?, ir.element(ir.ptr(), list, ir.i64(index as i64)), 8);
@@ -131,6 +138,7 @@ impl Entry<'_> {
             Table::Positions(list) => {
                 self.passed(ir.load(ir.int(64), ir.element(ir.int(64), *list, number), 8))
             }
+            Table::Rows { first, apart } => ir.element(ir.int(8), *first, ir.mul(number, *apart)),
             Table::Addresses(list) => ir.load(ir.ptr(), ir.element(ir.ptr(), *list, number), 8),
         })
     }
@@ -140,4 +148,17 @@ impl Entry<'_> {
         let ir = self.ir;
         ir.load(ir.ptr(), ir.element(ir.ptr(), self.buffers, position), 8)
     }
+}
+
+/// Where places in the workspace begin, and how far one is from the next.
+fn rows(places: &[BufferRef]) -> Option<(&Dim, Dim)> {
+    let offsets = places.iter().map(|place| match place {
+        BufferRef::Workspace { offset } => Some(offset),
+        _ => None,
+    });
+    let offsets = offsets.collect::<Option<Vec<&Dim>>>()?;
+    let first = *offsets.first()?;
+    let apart = offsets.get(1).map_or_else(Dim::default, |second| *second - first);
+    let equal = offsets.windows(2).all(|pair| pair[1] - pair[0] == apart);
+    equal.then_some((first, apart))
 }

@@ -124,14 +124,18 @@ const ROWS: [[f32; N]; 5] = [
 #[test]
 fn carried_stacked_and_tables() {
     for reverse in [false, true] {
-        // Neighbours in the list, with gaps that are not equal, and places that no list has.
-        for weights in
-            [vec![arg(1), arg(2), arg(3)], vec![arg(3), arg(1), arg(2)], vec![place(0), arg(1), place(64)]]
-        {
+        // Neighbours in the list, with gaps that are not equal, places that no list has, and rows.
+        for weights in [
+            vec![arg(1), arg(2), arg(3)],
+            vec![arg(3), arg(1), arg(2)],
+            vec![place(0), arg(1), place(64)],
+            vec![place(0), place(64), place(128)],
+            vec![place(128), place(0), place(64)],
+        ] {
             let id = LoopId(0);
             let stacked = vec![Dim::from(3i64), Dim::from(N as i64)];
             let built = Built::new(5, &[vec![Dim::from(N as i64)], stacked], 256);
-            let (read, write) = turns(id, arg(0), place(128), BufferRef::Result(0));
+            let (read, write) = turns(id, arg(0), place(192), BufferRef::Result(0));
             let table = BufferRef::Table { loop_id: id, of: weights.clone() };
             let body = vec![
                 built.step(read.clone(), table, arg(4), write.clone()),
@@ -144,6 +148,7 @@ fn carried_stacked_and_tables() {
             let steps = vec![
                 Step::Copy { from: arg(2), to: place(0), bytes: Dim::from(4 * N as i64) },
                 Step::Copy { from: arg(3), to: place(64), bytes: Dim::from(4 * N as i64) },
+                Step::Copy { from: arg(2), to: place(128), bytes: Dim::from(4 * N as i64) },
                 Step::Loop { id, count: Dim::from(3i64), reverse, body },
             ];
             let results = built.run(steps, 0, &ROWS);
@@ -153,7 +158,7 @@ fn carried_stacked_and_tables() {
                 let number = if reverse { 2 - step } else { step };
                 let w = match &weights[number] {
                     BufferRef::Arg(index) => ROWS[*index],
-                    BufferRef::Workspace { offset } if offset.is_const(0) => ROWS[2],
+                    BufferRef::Workspace { offset } if !offset.is_const(64) => ROWS[2],
                     _ => ROWS[3],
                 };
                 for i in 0..N {

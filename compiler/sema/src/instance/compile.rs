@@ -13,6 +13,9 @@ use graph::{DType, NodeId, Role, Type, ops};
 use shape::Proof;
 use std::{collections::BTreeMap, rc::Rc};
 
+/// What entry points are called among the functions: a layer of such a name is numbered.
+const ENTRY_POINTS: [&str; 8] = ["run", "init", "grad", "step", "accumulate", "eval", "eval_finish", "fit"];
+
 impl<'p> Checker<'p> {
     pub fn call_composite(&mut self, def: &'p ast::Def, args: Vec<Arg<'p>>, span: Span) -> Value<'p> {
         let Some(given) = self.match_args(&def.name.text, &def.inputs.params, args, span) else {
@@ -217,7 +220,7 @@ impl<'p> Checker<'p> {
             .iter()
             .filter(|(_, known)| known.name.split('.').next() == Some(&def.name.text))
             .count();
-        if n_same > 0 {
+        if n_same > 0 || ENTRY_POINTS.contains(&def.name.text.as_str()) {
             function.name = format!("{}.{n_same}", def.name.text);
         }
         let func = self.module.functions.push(function);
@@ -256,48 +259,9 @@ impl<'p> Checker<'p> {
         let Some(replaced) = self.replacements(compiled, instance.unwrap_or_default(), replaced) else {
             return Value::Error;
         };
-        let full = |name: &str| instance.map_or(name.to_string(), |instance| format!("{instance}.{name}"));
-        for (name, weight) in &compiled.weights {
-            if replaced.contains_key(name.as_str()) {
-                continue;
-            }
-            let name = full(name);
-            if let Some((id, _)) = self.frame_ref().weights.get(&name) {
-                let (have, want) = (self.ty(*id).clone(), &weight.ty);
-                if have != *want {
-                    return self.report(
-                        Diagnostic::error("E0312", format!("`{name}` is {have} in one use and {want} in another"))
-                            .label(span, format!("used here with {want}"))
-                            .label(weight.span, "declared here")
-                            .help("an instance that is used twice shares its weights, so both inputs need one width"),
-                    );
-                }
-                continue;
-            }
-            let Some(id) = self.weight_node(&name, weight, Role::Weight) else { return Value::Error };
-            self.frame().weights.insert(name, (id, weight.clone()));
-        }
-        if self.frame_ref().mapped > 0
-            && let Some((name, .., place)) = compiled.states.first()
-        {
-            return self.state_in_vmap(&full(name), span, *place);
-        }
-        for (name, ty, init, _, place) in &compiled.states {
-            let name = full(name);
-            if self.frame_ref().states.contains_key(&name) {
-                continue;
-            }
-            let weight = Weight { ty: ty.clone(), init: init.clone(), span: *place };
-            let Some(current) = self.weight_node(&name, &weight, Role::State) else { return Value::Error };
-            let state = State {
-                ty: weight.ty,
-                init: weight.init,
-                current,
-                start: current,
-                written: false,
-                span: *place,
-            };
-            self.frame().states.insert(name, state);
+        let full = |name: &str| full_name(instance, name);
+        if self.declare_instance(compiled, instance, &replaced, span).is_none() {
+            return Value::Error;
         }
         let random = if compiled.random { Some(self.random_params(span)) } else { None };
         let mut inputs = inputs.into_iter();
@@ -356,6 +320,56 @@ impl<'p> Checker<'p> {
         value
     }
 
+    /// Makes the weights and states of an instance known to this frame, where they are not yet.
+    pub(super) fn declare_instance(
+        &mut self,
+        compiled: &Compiled<'p>,
+        instance: Option<&str>,
+        replaced: &BTreeMap<String, NodeId>,
+        span: Span,
+    ) -> Option<()> {
+        let full = |name: &str| full_name(instance, name);
+        for (name, weight) in &compiled.weights {
+            if replaced.contains_key(name.as_str()) {
+                continue;
+            }
+            let name = full(name);
+            if let Some((id, _)) = self.frame_ref().weights.get(&name) {
+                let (have, want) = (self.ty(*id).clone(), &weight.ty);
+                if have != *want {
+                    self.report(
+                        Diagnostic::error("E0312", format!("`{name}` is {have} in one use and {want} in another"))
+                            .label(span, format!("used here with {want}"))
+                            .label(weight.span, "declared here")
+                            .help("an instance that is used twice shares its weights, so both inputs need one width"),
+                    );
+                    return None;
+                }
+                continue;
+            }
+            let id = self.weight_node(&name, weight, Role::Weight)?;
+            self.frame().weights.insert(name, (id, weight.clone()));
+        }
+        if self.frame_ref().mapped > 0
+            && let Some((name, .., place)) = compiled.states.first()
+        {
+            self.state_in_vmap(&full(name), span, *place);
+            return None;
+        }
+        for (name, ty, init, _, place) in &compiled.states {
+            let name = full(name);
+            if self.frame_ref().states.contains_key(&name) {
+                continue;
+            }
+            let weight = Weight { ty: ty.clone(), init: init.clone(), span: *place };
+            let current = self.weight_node(&name, &weight, Role::State)?;
+            let (ty, init, span) = (weight.ty, weight.init, *place);
+            let state = State { ty, init, current, start: current, written: false, span };
+            self.frame().states.insert(name, state);
+        }
+        Some(())
+    }
+
     /// Tensors in place of weights, by the weight's name: each must have the weight's type.
     fn replacements(
         &mut self,
@@ -405,7 +419,7 @@ impl<'p> Checker<'p> {
         Some(found)
     }
 
-    fn child_path(&mut self, path: NodeId, name: &str, span: Span) -> Option<NodeId> {
+    pub(super) fn child_path(&mut self, path: NodeId, name: &str, span: Span) -> Option<NodeId> {
         if name.is_empty() {
             return Some(path);
         }
@@ -466,4 +480,9 @@ impl<'p> Checker<'p> {
         self.frame().random = Some(params);
         params
     }
+}
+
+/// The name of a weight or state of an instance in the frame that applies it.
+pub(super) fn full_name(instance: Option<&str>, name: &str) -> String {
+    instance.map_or(name.to_string(), |instance| format!("{instance}.{name}"))
 }

@@ -1,24 +1,19 @@
 //! The update: gradients, their limit, the optimiser of each weight, running averages.
 
-use super::{AVERAGE_PREFIX, GRADIENT_PREFIX, Gradients};
+use super::{GRADIENT_PREFIX, Gradients, update::Member};
 use crate::{
     api::TrainSpec,
     arith::Places,
-    call::Arg,
     checker::Checker,
     entry::TRAIN,
-    frame::{Init, State, Weight},
+    frame::Weight,
     program::Train,
     settings::TrainExprs,
-    value::{Clip, Configured, Value},
+    value::{Configured, Value},
 };
-use base::Span;
 use grammar::ast::{self, BinaryOp};
 use graph::{DType, FuncId, NodeId, Op, Param, Role, Type, ops};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 impl<'p> Checker<'p> {
     #[allow(clippy::type_complexity, reason = "the initial values travel with their function")]
@@ -136,48 +131,18 @@ impl<'p> Checker<'p> {
         }
     }
 
-    /// The square root of the sum of all squares.
-    fn norm(&mut self, tensors: &[NodeId], span: Span) -> Option<NodeId> {
-        let mut total = Value::Float(0.0);
-        for id in tensors {
-            let square = self.add(ops::Binary { op: kernel::Binary::Mul }, &[*id, *id], span)?;
-            let axes = (0..self.ty(square).rank()).collect();
-            let sum = self.add(ops::Reduce { combine: kernel::Combine::Sum, axes }, &[square], span)?;
-            total = self.binary(BinaryOp::Add, total, Value::Tensor(sum), Places::all(span));
-        }
-        let total = self.tensor(&total, Some(self.float()), span)?;
-        self.add(ops::Unary { op: kernel::Unary::Sqrt }, &[total], span)
-    }
-
-    /// Running averages of the weights as optimiser states of their own.
-    fn average_weights(&mut self, decay: f64, updated: &[(String, NodeId)], span: Span) -> Option<()> {
-        let at = Places::all(span);
-        for (name, next) in updated {
-            let ty = self.ty(*next).clone();
-            let name = format!("{AVERAGE_PREFIX}{name}");
-            let average = self.param(Param { name: name.clone(), role: Role::Optimizer, ty: ty.clone() });
-            let old = self.binary(BinaryOp::Mul, Value::Tensor(average), Value::Float(decay), at);
-            let new = self.binary(BinaryOp::Mul, Value::Tensor(*next), Value::Float(1.0 - decay), at);
-            let value = self.binary(BinaryOp::Add, old, new, at);
-            let current = self.tensor(&value, Some(ty.dtype), span)?;
-            let init = Init { expr: None, env: Rc::new(Vec::new()) };
-            self.frame()
-                .states
-                .insert(name, State { ty, init, current, start: current, written: true, span });
-        }
-        Some(())
-    }
-
     fn step_body(&mut self, spec: &TrainSpec, exprs: &TrainExprs<'p>, loss: &'p ast::Expr) -> Option<()> {
         let random = self.random_params(loss.span);
         let total = self.control("total_steps");
-        let Gradients { loss: loss_id, weights, mut grads } = self.gradients(spec, exprs, loss)?;
-        let gradient_norm = self.norm(&grads, loss.span)?;
+        let Gradients { loss: loss_id, weights, grads } = self.gradients(spec, exprs, loss)?;
+        let sets = self.alike(&weights);
+        let gradient_norm = self.norm(&grads, &sets, loss.span)?;
         let ids: Vec<NodeId> = weights.iter().map(|(_, id, _)| self.master(*id)).collect();
-        let weight_norm = self.norm(&ids, loss.span)?;
-        if let Some(clip) = exprs.clip {
-            grads = self.clipped(clip, grads, gradient_norm)?;
-        }
+        let weight_norm = self.norm(&ids, &sets, loss.span)?;
+        let limit = match exprs.clip {
+            Some(clip) => Some(self.gradient_limit(clip, gradient_norm)?),
+            None => None,
+        };
         let first_step = self.frame_ref().extra.iter().find_map(|(name, value)| match (*name, value) {
             ("_update", Value::Tensor(id)) => Some(*id),
             _ => None,
@@ -208,23 +173,25 @@ impl<'p> Checker<'p> {
         let configured =
             self.groups(optimizer_expr).and_then(|groups| self.optimizers(optimizer_expr, &groups));
         let updated = configured.as_ref().and_then(|configured| {
-            let mut updated = Vec::new();
-            let mut alike = BTreeSet::new();
-            for ((name, weight, group), grad) in weights.iter().zip(&grads) {
-                if self.only_check && !alike.insert((*group, self.ty(*weight).to_string())) {
+            let mut updated: Vec<Option<NodeId>> = vec![None; weights.len()];
+            let mut known = BTreeSet::new();
+            for set in &sets {
+                let (_, weight, group) = &weights[set[0]];
+                if self.only_check && !known.insert((*group, self.ty(*weight).to_string())) {
                     continue;
                 }
-                updated.push((
-                    name.clone(),
-                    self.update(
-                        &configured.of(*group),
-                        name,
-                        self.master(*weight),
-                        *grad,
-                        optimizer_expr.span,
-                    )?,
-                ));
+                let member = |position: &usize| {
+                    let (name, weight, _) = &weights[*position];
+                    Member { name, weight: self.master(*weight), grad: grads[*position] }
+                };
+                let members: Vec<Member<'_>> = set.iter().map(member).collect();
+                let optimizer = configured.of(*group);
+                let next = self.update_all(&optimizer, &members, limit, optimizer_expr.span)?;
+                set.iter().zip(next).for_each(|(position, next)| updated[*position] = Some(next));
             }
+            let named = weights.iter().zip(updated);
+            let updated =
+                named.filter_map(|((name, ..), next)| Some((name.clone(), next?))).collect::<Vec<_>>();
             Some(updated)
         });
         self.frame().scopes = saved;
@@ -237,7 +204,7 @@ impl<'p> Checker<'p> {
         self.export(&norms, Role::Metric);
         self.export(&updated, Role::Weight);
         if let Some(decay) = spec.ema {
-            self.average_weights(decay, &updated, span)?;
+            self.average_weights(decay, &updated, &sets, span)?;
         }
         self.export_states();
         Some(())
@@ -249,120 +216,5 @@ impl<'p> Checker<'p> {
         let position = params.iter().position(|param| param.name.text == "lr")?;
         let value = configured.config.get(position)?.clone();
         self.tensor(&value, Some(self.float()), configured.def.name.span)
-    }
-
-    fn clipped(&mut self, expr: &'p ast::Expr, grads: Vec<NodeId>, norm: NodeId) -> Option<Vec<NodeId>> {
-        let span = expr.span;
-        let at = Places::all(span);
-        let limit = match self.expr(expr) {
-            Value::Clip(limit) => limit,
-            Value::Error => return None,
-            other => {
-                let message =
-                    format!("`clip` is `global_norm(max)` or `by_value(max)`, but this is {}", other.kind());
-                self.error("E0415", span, message, other.kind());
-                return None;
-            }
-        };
-        let mut clipped = Vec::new();
-        match limit {
-            Clip::ByValue(limit) => {
-                for grad in grads {
-                    let (dtype, shape) = (self.ty(grad).dtype, self.shape(grad));
-                    let (high, low) = (self.scalar(dtype, limit), self.scalar(dtype, -limit));
-                    let (high, low) =
-                        (self.broadcast_to(high, &shape, span)?, self.broadcast_to(low, &shape, span)?);
-                    let below = self.add(ops::Binary { op: kernel::Binary::Min }, &[grad, high], span)?;
-                    clipped.push(self.add(ops::Binary { op: kernel::Binary::Max }, &[below, low], span)?);
-                }
-            }
-            Clip::GlobalNorm(limit) => {
-                let room = self.binary(BinaryOp::Add, Value::Tensor(norm), Value::Float(1e-6), at);
-                let scale = self.binary(BinaryOp::Div, Value::Float(limit), room, at);
-                let scale = self.tensor(&scale, None, span)?;
-                let one = self.scalar(self.ty(scale).dtype, 1.0);
-                let scale = self.add(ops::Binary { op: kernel::Binary::Min }, &[scale, one], span)?;
-                for grad in grads {
-                    let value = self.binary(BinaryOp::Mul, Value::Tensor(grad), Value::Tensor(scale), at);
-                    clipped.push(self.tensor(&value, None, span)?);
-                }
-            }
-        }
-        Some(clipped)
-    }
-
-    /// `sgd(lr: 0.1)(p, g)` in a test: the weight after the first update, whose states begin there.
-    pub fn first_update(&mut self, configured: &Configured<'p>, args: Vec<Arg<'p>>, span: Span) -> Value<'p> {
-        let def = configured.def;
-        let Some(given) = self.match_args(&def.name.text, &def.inputs.params, args, span) else {
-            return Value::Error;
-        };
-        let mut operands = Vec::new();
-        for (param, arg) in def.inputs.params.iter().zip(given) {
-            let Some(arg) = arg else {
-                let message = format!("`{}` needs `{}`", def.name.text, param.name.text);
-                return self.error("E0208", span, message, format!("`{}` is not given", param.name.text));
-            };
-            let Some(id) = self.tensor(&arg.value, None, arg.span) else { return Value::Error };
-            operands.push(id);
-        }
-        let [weight, grad] = operands[..] else {
-            let message = format!("`{}` takes a weight and its gradient", def.name.text);
-            return self.error("E0310", def.name.span, message, "two inputs are needed");
-        };
-        let known = self.frame_ref().extra.len();
-        let counts = [("step", 1), ("update", 0), ("total_steps", 1)];
-        self.frame().extra.extend(counts.map(|(name, count)| (name, Value::Int(count))));
-        let name = format!("{}_{}", def.name.text, self.frame_ref().states.len());
-        let next = self.update(configured, &name, weight, grad, span);
-        self.frame().extra.truncate(known);
-        Self::tensor_or_error(next)
-    }
-
-    /// One weight's next value: the optimiser's body with `p` and `g` bound.
-    fn update(
-        &mut self,
-        configured: &Configured<'p>,
-        name: &str,
-        weight: NodeId,
-        grad: NodeId,
-        span: Span,
-    ) -> Option<NodeId> {
-        let def = configured.def;
-        let mut scope = Vec::new();
-        let config = def.config.iter().flat_map(|list| &list.params);
-        for (param, value) in config.zip(&configured.config) {
-            scope.push(crate::frame::Binding {
-                name: param.name.text.as_str().into(),
-                value: value.clone(),
-                span: param.name.span,
-            });
-        }
-        let saved = std::mem::replace(&mut self.frame().scopes, vec![scope]);
-        self.frame().extra.push(("_optimizer_of", Value::Text(name.into())));
-        self.calls.push((def, span));
-        for (param, id) in def.inputs.params.iter().zip([weight, grad]) {
-            self.frame().bind(&param.name.text, Value::Tensor(id), param.name.span);
-        }
-        let value = self.body(def);
-        let ty = self.ty(weight).clone();
-        let next = match &value {
-            Value::Error => None,
-            value => self.tensor(value, Some(ty.dtype), def.name.span),
-        };
-        let next =
-            next.and_then(|id| self.fit_dtype(id, ty.dtype, def.name.span, None, "the updated weight"));
-        let next = next.and_then(|id| {
-            if self.ty(id).shape == ty.shape {
-                return Some(id);
-            }
-            let message = format!("`{}` gives {} for a weight that is {ty}", def.name.text, self.ty(id));
-            self.error("E0301", def.name.span, message, "the next value has the weight's shape");
-            None
-        });
-        self.calls.pop();
-        self.frame().extra.retain(|(name, _)| *name != "_optimizer_of");
-        self.frame().scopes = saved;
-        next
     }
 }
