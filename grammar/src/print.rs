@@ -260,7 +260,10 @@ impl Printer<'_> {
         let written = self.text[self.last_end..lo].matches('\n').count() > 1;
         let Some(last) = self.last else { return written && !self.lines.is_empty() };
         match last.kind {
-            LineEnd => written && !self.tokens.get(at).is_some_and(|token| token.kind.is_close()),
+            // Entries of a record end with either.
+            LineEnd | Comma if last.kind == LineEnd || self.in_record() => {
+                written && !self.tokens.get(at).is_some_and(|token| token.kind.is_close())
+            }
             ItemEnd => {
                 let fresh = self.tokens[..at].iter().rev().find(|token| token.hi > token.lo);
                 let first =
@@ -269,6 +272,10 @@ impl Printer<'_> {
             }
             _ => false,
         }
+    }
+
+    fn in_record(&self) -> bool {
+        self.open.last().is_some_and(|open| open.kind == OpenRecord)
     }
 
     /// Whether the last line is a comment of its own.

@@ -1,8 +1,8 @@
 //! Stage: tests; everything that reads text, given text that is nearly right.
 //! Input: the corpus of the repository as seeds, and a number for each input. Output: panics, broken promises and inputs that
 //! take too long, each as the text that shows it.
-//! Invariants: an input follows from its target and its number alone; what was found once is kept in `findings` and tried
-//! by a test ever after.
+//! Invariants: an input follows from its target, its number and the corpus of its commit; what was found is kept in
+//! `findings` and tried by a test ever after.
 
 mod corpus;
 mod mutate;

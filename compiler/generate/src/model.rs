@@ -50,6 +50,11 @@ pub(crate) fn forward(seed: u64) -> Model {
     start(&mut draft);
     let wanted = draft.rng.between(STATEMENTS.0, STATEMENTS.1) as usize;
     rules::fill(&mut draft, wanted);
+    if !draft.lines.iter().any(|line| !line.makes.is_empty()) {
+        let input = &draft.inputs[0];
+        let (name, shape, range) = (input.name.clone(), input.shape.clone(), input.range);
+        draft.emit(format!("tanh({name})"), DType::Float, shape, range);
+    }
     // What nothing reads is given back, so that it is worth computing.
     let read: BTreeSet<Id> = draft.lines.iter().flat_map(|line| line.reads.iter().copied()).collect();
     let made: Vec<Id> = draft.lines.iter().flat_map(|line| line.makes.iter().copied()).collect();

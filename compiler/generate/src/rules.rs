@@ -5,6 +5,7 @@ mod control;
 mod derivative;
 mod drawing;
 mod elementwise;
+mod equations;
 mod functions;
 mod layers;
 mod picking;
@@ -55,6 +56,7 @@ const TABLES: &[&[Rule]] = &[
     functions::RULES,
     derivative::RULES,
     control::RULES,
+    equations::RULES,
 ];
 
 /// Names of all rules.

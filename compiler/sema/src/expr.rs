@@ -385,7 +385,8 @@ impl<'p> Checker<'p> {
             self.require(right, message);
             return;
         }
-        let said = message.map_or("a requirement is not met".into(), |text| text.value.clone());
+        let said = message.map(|text| text.value.clone()).filter(|said| !said.is_empty());
+        let said = said.unwrap_or_else(|| "a requirement is not met".into());
         // A comparison of dynamic dimensions is assumed from here on and tested when the model runs.
         if let ExprKind::Binary { op, left, right, .. } = &condition.peel().kind
             && matches!(op, Eq | Le | Ge | Lt | Gt)
