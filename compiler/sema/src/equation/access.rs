@@ -65,7 +65,7 @@ impl<'p> Equation<'_, 'p> {
         access: &Access<'p>,
     ) -> Option<()> {
         while let Some(axis) = self.entangled(affine) {
-            let Some(subscript) = affine[axis].take() else { return None };
+            let subscript = affine[axis].take()?;
             let span = access.subscripts[axis].1;
             let dim = subscript.terms.iter().fold(subscript.offset.clone(), |sum, (c, index)| {
                 let index = Dim::from(&self.indices[*index].symbol) - self.start(*index);

@@ -82,9 +82,14 @@ impl<'p> Equation<'_, 'p> {
         }
         if let (Value::Native(name), [a, b]) = (&target, given.as_slice())
             && let (Some(x), Some(y)) = (whole(&a.term), whole(&b.term))
-            && let Some(dim) = folded_call(name, &x, &y)
         {
-            return Some(self.count(dim));
+            if matches!(*name, "div" | "ceil_div") && y.is_const(0) {
+                self.checker.error("E0401", b.term.span, format!("`{name}` by 0 has no value"), "this is 0");
+                return None;
+            }
+            if let Some(dim) = folded_call(name, &x, &y) {
+                return Some(self.count(dim));
+            }
         }
         Some(Kind::Call { target, name: callee, args: given })
     }
@@ -232,10 +237,9 @@ impl<'p> ElementArg<'p> {
 
 /// Functions of whole numbers that stay among them.
 fn folded_call(name: &str, a: &Dim, b: &Dim) -> Option<Dim> {
-    let divides = !b.is_const(0);
     Some(match name {
-        "div" if divides => a.div_floor(b),
-        "ceil_div" if divides => a.ceil_div(b),
+        "div" => a.div_floor(b),
+        "ceil_div" => a.ceil_div(b),
         "max" => Dim::max(a, b),
         "min" => Dim::min(a, b),
         _ => return None,

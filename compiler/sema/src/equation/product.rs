@@ -19,6 +19,8 @@ use shape::Dim;
 
 /// What a dynamic extent counts for in the choice of an order.
 const TYPICAL_EXTENT: f64 = 64.0;
+/// So many factors are looked at for the cheapest pair; products of more are rare, and every pair is a choice.
+const MAX_CHOICES: usize = 12;
 
 /// A factor of the body of a sum.
 struct Factor<'t, 'p> {
@@ -320,8 +322,9 @@ impl<'p> Equation<'_, 'p> {
     fn cheapest(&self, operands: &[Operand], indices: &[usize]) -> (usize, usize) {
         let size = |label: &usize| self.extent(*label).as_const().map_or(TYPICAL_EXTENT, |n| n as f64);
         let mut best = ((0, 1), f64::INFINITY);
-        for i in 0..operands.len() {
-            for j in i + 1..operands.len() {
+        let n_choices = operands.len().min(MAX_CHOICES);
+        for i in 0..n_choices {
+            for j in i + 1..n_choices {
                 let both = union(&operands[i].labels, &operands[j].labels);
                 let others = operands.iter().enumerate().filter(|(k, _)| *k != i && *k != j);
                 let needed = |label: &usize| others.clone().any(|(_, other)| other.labels.contains(label));

@@ -244,7 +244,7 @@ impl<'p> Equation<'_, 'p> {
         if proofs == [Proof::Proved; 2] {
             return Some(());
         }
-        if !(self.checker.generic && !proofs.contains(&Proof::Disproved)) {
+        if !self.checker.generic || proofs.contains(&Proof::Disproved) {
             self.out_of_bounds(used, bounds, proofs);
         }
         None

@@ -110,6 +110,10 @@ impl<'p> Equation<'_, 'p> {
         if op == BinaryOp::MatMul {
             return self.misplaced(span, "`@` multiplies whole matrices, but this depends on an index");
         }
+        if op == BinaryOp::Rem && whole(&sides[1]).is_some_and(|divisor| divisor.is_const(0)) {
+            self.checker.error("E0401", sides[1].span, "`% 0` has no value", "this is 0");
+            return None;
+        }
         if let (Some(a), Some(b)) = (whole(&sides[0]), whole(&sides[1]))
             && let Some(dim) = folded(op, &a, &b)
         {
@@ -254,7 +258,7 @@ pub(super) fn folded(op: BinaryOp, a: &Dim, b: &Dim) -> Option<Dim> {
         BinaryOp::Add => a + b,
         BinaryOp::Sub => a - b,
         BinaryOp::Mul => a * b,
-        BinaryOp::Rem if !b.is_const(0) => a.modulo(b),
+        BinaryOp::Rem => a.modulo(b),
         BinaryOp::Pow => {
             let power = b.as_const().filter(|power| (0..=MAX_POWER).contains(power))?;
             (0..power).fold(Dim::from(1i64), |product, _| product * a)
