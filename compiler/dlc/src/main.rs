@@ -10,11 +10,13 @@ mod dataset;
 mod explanations;
 mod fault;
 mod limits;
+mod memory;
 mod object_cache;
 mod output;
 mod parameters;
 mod training;
 mod verbs;
+mod watch;
 mod weight_map;
 
 use arguments::{Arguments, Verb};

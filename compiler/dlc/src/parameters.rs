@@ -209,8 +209,35 @@ fn input(
     Ok(tensor.convert(dtype).map_err(|fault| fault.note(format!("in the input `{}`", arg.name)))?)
 }
 
+/// What the reference interpreter is given for a function of the module: everything found by name.
+pub fn arrays(
+    cx: &Cx,
+    built: &Built,
+    function: graph::FuncId,
+    entry: &Entry,
+    inputs: &BTreeMap<String, Tensor>,
+    weights: &BTreeMap<String, Tensor>,
+) -> Result<Vec<graph::Array>, Fault> {
+    let mut arrays = Vec::new();
+    for param in &built.module.functions[function].params {
+        let known = if param.role == graph::Role::Input { inputs } else { weights };
+        arrays.push(match known.get(&param.name) {
+            Some(tensor) => {
+                let array = graph::Array::new(param.ty.dtype, tensor.shape(), tensor.to_f64_vec());
+                array.ok_or_else(|| not_given(entry, &param.name))?
+            }
+            None if param.role == graph::Role::Control => {
+                let value = if param.name == "seed" { seed(cx) as f64 } else { 0.0 };
+                graph::Array::scalar(param.ty.dtype, value)
+            }
+            None => return Err(not_given(entry, &param.name).into()),
+        });
+    }
+    Ok(arrays)
+}
+
 /// The interpreter lacks an array, or has one of another shape; compiled code says the same with more detail.
-pub fn not_given(entry: &Entry, name: &str) -> Diagnostic {
+fn not_given(entry: &Entry, name: &str) -> Diagnostic {
     Diagnostic::error("E0822", format!("`{name}` is not given as `{}` of the model needs it", entry.name()))
 }
 

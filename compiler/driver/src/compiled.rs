@@ -50,11 +50,44 @@ impl Session {
         entries: &[(&'static str, FuncId)],
         trace: &mut Trace,
     ) -> Result<kernel::Module, Failure> {
-        let module = self.optimize(built, entries, trace)?;
-        self.lower_module(&module, &abi::c_prefix(&built.name), entries, trace)
+        let module = self.fitted(built, entries, trace)?;
+        self.lower_module(&module, &Session::prefix(built), entries, trace)
     }
 
-    pub(crate) fn lower_module(
+    /// The graph after all passes, with values computed again where memory is limited.
+    pub fn fitted(
+        &self,
+        built: &Built,
+        entries: &[(&'static str, FuncId)],
+        trace: &mut Trace,
+    ) -> Result<Module, Failure> {
+        let mut module = self.optimize(built, entries, trace)?;
+        if let Some(limit) = &self.options.max_memory {
+            trace.time("memory", || self.fit(&mut module, &Session::prefix(built), entries, limit))?;
+        }
+        Ok(module)
+    }
+
+    pub(crate) fn lower_options<'a>(
+        &self,
+        prefix: &str,
+        entry: &str,
+        place: &'a dyn Fn(base::Span) -> String,
+    ) -> lower::Options<'a> {
+        lower::Options {
+            name: format!("{prefix}_{entry}_plan"),
+            float: self.options.float,
+            vector_bits: self.options.target.vector_bits as u16,
+            style: match self.options.style {
+                Style::Compiled => lower::Style::Compiled,
+                Style::Graph | Style::Eager => lower::Style::Graph,
+            },
+            place,
+        }
+    }
+
+    /// Kernels and plans of a module after all passes.
+    pub fn lower_module(
         &self,
         module: &Module,
         prefix: &str,
@@ -62,19 +95,7 @@ impl Session {
         trace: &mut Trace,
     ) -> Result<kernel::Module, Failure> {
         let place = |span| self.place(span);
-        let with_options = entries.iter().map(|(name, id)| {
-            let options = lower::Options {
-                name: format!("{prefix}_{}_plan", name),
-                float: self.options.float,
-                vector_bits: self.options.target.vector_bits as u16,
-                style: match self.options.style {
-                    Style::Compiled => lower::Style::Compiled,
-                    Style::Graph | Style::Eager => lower::Style::Graph,
-                },
-                place: &place,
-            };
-            (*id, options)
-        });
+        let with_options = entries.iter().map(|(name, id)| (*id, self.lower_options(prefix, name, &place)));
         let with_options: Vec<_> = with_options.collect();
         Ok(trace.time("lower", || lower::lower_all(module, &with_options))?)
     }
@@ -115,24 +136,12 @@ impl Session {
         trace: &mut Trace,
     ) -> Result<Compiled, Failure> {
         let entries = [("run", function)];
-        let built = Built {
-            name: name.into(),
-            module: module.clone(),
-            entries: entries.to_vec(),
-            inputs: Vec::new(),
-            weights: Vec::new(),
-            states: Vec::new(),
-            fits: Vec::new(),
-            maps: Vec::new(),
-            training_weights: Vec::new(),
-            train: None,
-            layers: Vec::new(),
-        };
+        let built = function_alone(name, module, function);
         self.compile(&built, &entries, cache, trace)
     }
 
     /// `interface` asks for the C interface, with or without weights inside.
-    fn assemble(
+    pub(crate) fn assemble(
         &self,
         built: &Built,
         kernels: kernel::Module,
@@ -181,5 +190,22 @@ impl Compiled {
             move |name: &str| jit.lookup(name)
         };
         Ok(exec::Program::from_addresses(&self.manifest, lookup, jit)?)
+    }
+}
+
+/// A function as if it were a model.
+pub(crate) fn function_alone(name: &str, module: &Module, function: FuncId) -> Built {
+    Built {
+        name: name.into(),
+        module: module.clone(),
+        entries: vec![("run", function)],
+        inputs: Vec::new(),
+        weights: Vec::new(),
+        states: Vec::new(),
+        fits: Vec::new(),
+        maps: Vec::new(),
+        training_weights: Vec::new(),
+        train: None,
+        layers: Vec::new(),
     }
 }

@@ -4,13 +4,17 @@
 //! Invariants: prints nothing and never ends the process; the user's faults, what is not supported and bugs of the
 //! compiler are told apart by [`Failure`]; equal inputs give equal bytes, whatever the cache holds.
 
+mod bindings;
 mod cache;
 mod compiled;
 mod cost;
 mod failure;
+mod finite;
+mod gradient_check;
 mod library;
 mod listing;
 mod manifest;
+mod memory;
 mod options;
 mod session;
 mod stack;
@@ -18,13 +22,17 @@ mod stage;
 mod trace;
 mod uses;
 
+pub use bindings::Binding;
 pub use cache::{Cache, NoCache};
 pub use compiled::Compiled;
-pub use cost::{Cost, cost};
+pub use cost::{Account, Instance, Work, account, instances};
 pub use failure::{Bug, Failure};
+pub use finite::Watching;
+pub use gradient_check::{ArrayCheck, CheckOptions, Compared, GradientCheck, Verdict, check_gradients};
 pub use library::library;
 pub use listing::listing;
 pub use manifest::manifest;
+pub use memory::{Footprint, MemoryLimit, size_text};
 pub use options::{Options, Style};
 pub use session::{Files, NoFiles, Session};
 pub use stack::with_big_stack;

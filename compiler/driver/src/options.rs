@@ -39,6 +39,8 @@ pub struct Options {
     pub jobs: usize,
     /// Whether every pass is followed by the verifier.
     pub verify: bool,
+    /// What one call of any entry point may take.
+    pub max_memory: Option<crate::MemoryLimit>,
 }
 
 impl Options {
@@ -53,6 +55,7 @@ impl Options {
             opt_level: OptLevel::O3,
             jobs: 1,
             verify: cfg!(debug_assertions),
+            max_memory: None,
         }
     }
 }

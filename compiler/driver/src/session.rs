@@ -112,6 +112,16 @@ impl Session {
         if has_errors(&faults) { Err(Failure::Faults(faults)) } else { Ok(cases) }
     }
 
+    /// The trees of the file and of what it uses.
+    pub(crate) fn files_of_user(&self) -> impl Iterator<Item = &ast::File> {
+        std::iter::once(&self.main).chain(self.used.iter().map(|file| &file.tree))
+    }
+
+    /// Whether a place is in the file or what it imports, and not in the library.
+    pub fn is_of_user(&self, span: base::Span) -> bool {
+        library().sources.get(span.file).is_none()
+    }
+
     /// `file:line:column` of a place.
     pub fn place(&self, span: base::Span) -> String {
         self.sources.place(span)

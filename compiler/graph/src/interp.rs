@@ -23,7 +23,16 @@ pub enum Mode {
 }
 
 /// Sees each result as it is computed, callees' before the caller's.
-pub type Trace<'t> = &'t mut dyn FnMut(&Function, NodeId, &Array);
+pub type Trace<'t> = &'t mut dyn FnMut(Seen<'_>);
+
+/// A result, and where it was computed.
+pub struct Seen<'a> {
+    pub function: &'a Function,
+    pub node: NodeId,
+    /// The path of the layer's instance; empty in the entry itself.
+    pub path: &'a str,
+    pub value: &'a Array,
+}
 
 pub struct Options<'t> {
     pub mode: Mode,
@@ -71,13 +80,15 @@ pub fn run_function(
 ) -> Result<Vec<Array>, EvalError> {
     let inputs: Vec<Rc<Array>> = inputs.iter().cloned().map(Rc::new).collect();
     let env = bind::bind_entry(function, &inputs, dims)?;
-    let results = Interpreter { module, options }.call(function, &inputs, &env, 0)?;
+    let results = Interpreter { module, options, path: String::new() }.call(function, &inputs, &env, 0)?;
     Ok(results.into_iter().map(Rc::unwrap_or_clone).collect())
 }
 
 struct Interpreter<'a, 't> {
     module: &'a Module,
     options: Options<'t>,
+    /// Of the instance whose function runs.
+    path: String,
 }
 
 impl Interpreter<'_, '_> {
@@ -104,7 +115,14 @@ impl Interpreter<'_, '_> {
                 op if op.is_tuple() => {
                     let operands: Vec<Rc<Array>> =
                         node.inputs.iter().map(|input| values[input.index()][0].clone()).collect();
-                    self.run_bodies(node, &operands, env, depth)?
+                    let outside = self.path.len();
+                    if let Some(scope) = node.scope.as_ref().filter(|scope| !scope.instance.is_empty()) {
+                        let dot = if outside > 0 { "." } else { "" };
+                        self.path += &format!("{dot}{}", scope.instance);
+                    }
+                    let results = self.run_bodies(node, &operands, env, depth);
+                    self.path.truncate(outside);
+                    results?
                 }
                 op => {
                     let operands: Vec<&Array> =
@@ -116,7 +134,7 @@ impl Interpreter<'_, '_> {
                 }
             };
             if let (Some(trace), [result]) = (&mut self.options.trace, results.as_slice()) {
-                trace(function, id, result);
+                trace(Seen { function, node: id, path: &self.path, value: result });
             }
             values[id.index()] = results;
             for input in &node.inputs {

@@ -11,6 +11,8 @@ pub struct Scope {
     pub instance: String,
     /// Whether it is part of a derivative.
     pub backward: bool,
+    /// Whether it repeats an earlier computation instead of its result being kept.
+    pub recomputed: bool,
     /// Where the functions around it were called, the innermost first.
     pub calls: Vec<Span>,
 }
@@ -38,6 +40,11 @@ impl Scope {
             (outer, path) => format!("{outer}.{path}"),
         };
         let calls = inner.calls.iter().copied().chain(span).chain(call.calls.iter().copied()).collect();
-        Scope { instance, backward: inner.backward || call.backward, calls }
+        Scope {
+            instance,
+            backward: inner.backward || call.backward,
+            recomputed: inner.recomputed || call.recomputed,
+            calls,
+        }
     }
 }

@@ -101,7 +101,7 @@ fn the_trace_sees_what_is_computed_and_no_more() {
     let text = "fn @main (%0: x: f32[1] input) -> (y: output) {\n  %1: f32[1] = exp %0\n  %2: f32[1] = neg %0\n  return %2\n}\n";
     let module = parse(text).unwrap();
     let mut seen = Vec::new();
-    let mut trace = |_: &graph::Function, id: NodeId, value: &Array| seen.push((id.index(), value.at(&[0])));
+    let mut trace = |now: graph::interp::Seen<'_>| seen.push((now.node.index(), now.value.at(&[0])));
     let options = Options { trace: Some(&mut trace), ..Options::exact() };
     run(&module, main_of(&module), &[floats(&[1], &[2.0])], &BTreeMap::new(), options).unwrap();
     assert_eq!(seen, [(0, 2.0), (2, -2.0)]);

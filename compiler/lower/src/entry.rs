@@ -1,14 +1,29 @@
 //! One entry point from end to end: its steps, and what the host must know of them.
 
-use crate::{Lowered, Options, Unsupported, fragment::Unit};
+use crate::{Lowered, Options, Unsupported, fragment::Unit, watch::Watched};
 use graph::{FuncId, Module, Role};
 use kernel::{Arg, ArgRole, Plan};
 
 /// Lowers an entry function: inlined, composites expanded, dtypes concrete. What it runs by scans, conditions and loops is
 /// lowered with it.
 pub fn lower(module: &Module, entry: FuncId, options: &Options<'_>) -> Result<Lowered, Unsupported> {
-    let function = &module.functions[entry];
-    let mut unit = Unit::new(module);
+    Ok(lower_unit(Unit::new(module), entry, options)?.0)
+}
+
+pub fn lower_watched(
+    module: &Module,
+    entry: FuncId,
+    options: &Options<'_>,
+) -> Result<(Lowered, Vec<Watched>), Unsupported> {
+    lower_unit(Unit::watching(module), entry, options)
+}
+
+fn lower_unit(
+    mut unit: Unit<'_>,
+    entry: FuncId,
+    options: &Options<'_>,
+) -> Result<(Lowered, Vec<Watched>), Unsupported> {
+    let function = &unit.module.functions[entry];
     let fragment = unit.function(function, options)?;
     let arg = |name: &str, role: Role, ty: &graph::Type| Arg {
         name: name.to_string(),
@@ -26,7 +41,7 @@ pub fn lower(module: &Module, entry: FuncId, options: &Options<'_>) -> Result<Lo
         checks: unit.checks,
         workspace: fragment.workspace,
     };
-    Ok(Lowered { kernels: unit.kernels, plan })
+    Ok((Lowered { kernels: unit.kernels, plan }, unit.watch.map(|watch| watch.watched).unwrap_or_default()))
 }
 
 fn arg_role(role: Role) -> ArgRole {

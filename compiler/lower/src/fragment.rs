@@ -10,6 +10,7 @@ use crate::{
     place::{Analysis, Place},
     plan_memory,
     resolve::Places,
+    watch::{Tested, Watch},
 };
 use base::{Id, IdVec};
 use graph::{Function, Module, NodeId, Op};
@@ -26,6 +27,8 @@ pub struct Unit<'m> {
     /// The dynamic dimensions, in the order in which they are met.
     pub symbols: Vec<Symbol>,
     loops: u32,
+    /// Where every stored value is tested.
+    pub watch: Option<Watch>,
 }
 
 /// Steps that speak of the function's parameters as arguments, of its results as results.
@@ -44,7 +47,13 @@ impl<'m> Unit<'m> {
             checks: Vec::new(),
             symbols: Vec::new(),
             loops: 0,
+            watch: None,
         }
+    }
+
+    /// One that tests every stored value.
+    pub fn watching(module: &'m Module) -> Unit<'m> {
+        Unit { watch: Some(Watch::default()), ..Unit::new(module) }
     }
 
     pub fn new_loop(&mut self) -> LoopId {
@@ -59,6 +68,11 @@ impl<'m> Unit<'m> {
         let mut steps = checks::requirements(&analysis, &mut self.checks);
         let mut pending = checks::bounds(&analysis, &groups, &mut self.checks);
 
+        if let Some(watch) = &mut self.watch {
+            watch.enter(function);
+        }
+        let infinite = self.watch.as_ref().map(|watch| watch.infinities()).unwrap_or_default();
+        let is_entry = self.watch.as_ref().is_some_and(Watch::in_entry);
         let mut draft = Draft::default();
         for (index, group) in groups.groups.iter().enumerate() {
             for bound in pending.extract_if(.., |bound| bound.before <= index) {
@@ -67,6 +81,10 @@ impl<'m> Unit<'m> {
             match (&group.kind, group.heroes.first()) {
                 (Kind::Control, Some(node)) => control::emit(self, &analysis, *node, &mut draft)?,
                 _ => emit_group(&analysis, &groups, index, &mut draft)?,
+            }
+            if let Some(watch) = &mut self.watch {
+                let tested = Tested { analysis: &analysis, groups: &groups, infinite: &infinite, is_entry };
+                tested.emit(index, &mut draft, &mut self.checks, &mut watch.watched);
             }
         }
         for bound in &pending {

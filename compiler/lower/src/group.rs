@@ -157,6 +157,12 @@ impl Grouping<'_, '_> {
         if candidate.shape != *shape || candidate.heroes.len() + candidate.members.len() >= MAX_STORES {
             return false;
         }
+        // What is computed again is wanted late: an earlier kernel would bring it forward.
+        let recomputed =
+            |id: &NodeId| self.analysis.node(*id).scope.as_ref().is_some_and(|scope| scope.recomputed);
+        if recomputed(&id) && !candidate.heroes.iter().chain(&candidate.members).all(recomputed) {
+            return false;
+        }
         let own = |read: &NodeId| self.group_of[read.index()] == Some(group);
         let later = |read: &NodeId| self.group_of[read.index()].is_some_and(|other| other > group);
         if reads.iter().any(later) {

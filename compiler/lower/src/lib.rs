@@ -14,15 +14,19 @@ mod emit;
 mod entry;
 mod fragment;
 mod group;
+mod lifetimes;
 mod literal;
 mod place;
 mod plan_memory;
 mod resolve;
 pub mod schedule;
 mod specialize;
+mod watch;
 
 pub use dump::dump;
 pub use entry::lower;
+pub use lifetimes::{Life, lifetimes};
+pub use watch::Watched;
 
 use base::Span;
 use kernel::{Kernel, KernelId, Module, Plan, Step};
@@ -119,6 +123,17 @@ fn renumber(steps: &mut [Step], ids: &[KernelId]) {
         }
         step.bodies_mut().into_iter().for_each(|body| renumber(body, ids));
     }
+}
+
+/// As [`lower_all`], with a test of every stored float value after the kernel that computes it: the call ends with the
+/// status of a check where one is not finite. Also tells which check belongs to which value, for each entry.
+pub fn lower_watched(
+    module: &graph::Module,
+    entries: &[(graph::FuncId, Options<'_>)],
+) -> Result<(Module, Vec<Vec<Watched>>), Unsupported> {
+    let lowered = entries.iter().map(|(entry, options)| entry::lower_watched(module, *entry, options));
+    let (lowered, watched) = lowered.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+    Ok((link(lowered), watched))
 }
 
 /// Lowers several entries of a graph into one module.

@@ -10,6 +10,11 @@ pub struct Layout {
     pub bytes: Dim,
 }
 
+/// How many times larger a slot may be than what it is given to hold.
+const MAX_WASTE: i64 = 4;
+/// More values than this are not packed: each is compared with all others.
+const MAX_PACKED: usize = 8192;
+
 struct Life {
     store: Store,
     bytes: Dim,
@@ -46,7 +51,10 @@ impl Slots<'_> {
     }
 
     fn tightest(&self, life: &Life) -> Option<usize> {
-        let holds = |bytes: &Dim| at_least(self.facts, bytes, &life.bytes);
+        // A small value that lives long would keep a large slot from others.
+        let wide = &life.bytes * &Dim::from(MAX_WASTE);
+        let holds =
+            |bytes: &Dim| at_least(self.facts, bytes, &life.bytes) && at_least(self.facts, &wide, bytes);
         let fits = self.first_free(life, holds).into_iter();
         fits.reduce(|best, slot| {
             if at_least(self.facts, &self.all[slot].bytes, &self.all[best].bytes) { best } else { slot }
@@ -93,6 +101,15 @@ pub fn lay_out(draft: &Draft, facts: &Facts, size: impl Fn(Store) -> Option<Dim>
             }
         }
     }
+    let by_slots = in_slots(&lives, facts);
+    match packed(&lives) {
+        Some(packed) if at_least(facts, &by_slots.bytes, &packed.bytes) => packed,
+        _ => by_slots,
+    }
+}
+
+/// Slots one after the other, each with one tenant at a time: works for sizes that are formulas.
+fn in_slots(lives: &[Life], facts: &Facts) -> Layout {
     let mut slots = Slots { facts, all: Vec::new(), sizes: Vec::new() };
     let tenants: Vec<(Store, usize)> = lives.iter().map(|life| (life.store, slots.take(life))).collect();
     let mut starts = Vec::new();
@@ -103,6 +120,37 @@ pub fn lay_out(draft: &Draft, facts: &Facts, size: impl Fn(Store) -> Option<Dim>
     }
     let offsets = tenants.into_iter().map(|(store, slot)| (store, starts[slot].clone())).collect();
     Layout { offsets, bytes }
+}
+
+/// Where all sizes are numbers: the largest first, each into the tightest gap between those that live at the same time.
+fn packed(lives: &[Life]) -> Option<Layout> {
+    if lives.len() > MAX_PACKED {
+        return None;
+    }
+    let sizes = lives.iter().map(|life| life.bytes.as_const()).collect::<Option<Vec<i64>>>()?;
+    let mut order: Vec<usize> = (0..lives.len()).collect();
+    order.sort_by_key(|index| (std::cmp::Reverse(sizes[*index]), *index));
+    // Offset and position of those that have a place, by offset.
+    let mut placed: Vec<(i64, usize)> = Vec::with_capacity(lives.len());
+    let mut bytes = 0i64;
+    for index in order {
+        let (life, size) = (&lives[index], sizes[index]);
+        let meets = |other: &Life| other.first <= life.last && life.first <= other.last;
+        let (mut end, mut best) = (0i64, None::<(i64, i64)>);
+        for (offset, other) in placed.iter().filter(|(_, other)| meets(&lives[*other])) {
+            let gap = offset - end;
+            if gap >= size && best.is_none_or(|(least, _)| gap < least) {
+                best = Some((gap, end));
+            }
+            end = end.max(offset + sizes[*other]);
+        }
+        let offset = best.map_or(end, |(_, start)| start);
+        let at = placed.partition_point(|known| *known < (offset, index));
+        placed.insert(at, (offset, index));
+        bytes = bytes.max(offset.checked_add(size)?);
+    }
+    let offsets = placed.into_iter().map(|(offset, index)| (lives[index].store, Dim::from(offset))).collect();
+    Some(Layout { offsets, bytes: Dim::from(bytes) })
 }
 
 pub fn at_least(facts: &Facts, a: &Dim, b: &Dim) -> bool {

@@ -14,6 +14,7 @@ mod pass;
 pub mod pipeline;
 mod precision;
 mod rebuild;
+pub mod rematerialise;
 pub mod simplify;
 
 pub use pass::{Changed, Pass, PassCx};

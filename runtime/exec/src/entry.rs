@@ -1,7 +1,7 @@
 //! One compiled entry point and the checks around a call of it.
 #![allow(unsafe_code, reason = "calls compiled code; every argument is checked against its manifest before")]
 
-use crate::{Arena, Dims, Function, KeepAlive, Pool, Shapes, bind::bind};
+use crate::{Arena, Dims, FailedCall, Function, KeepAlive, Pool, Shapes, bind::bind, failed_call::Failures};
 use abi::{ArgInfo, Role};
 use base::Diagnostic;
 use std::ffi::c_void;
@@ -13,6 +13,8 @@ pub struct Entry {
     shapes: Shapes,
     arg_dtypes: Vec<DType>,
     result_dtypes: Vec<DType>,
+    /// Where a call that a check ended is kept, for whoever looks into it.
+    failures: Option<Failures>,
     /// Code may not be unloaded before its last caller is gone.
     _keep_alive: KeepAlive,
 }
@@ -36,7 +38,15 @@ impl Entry {
         let dtypes =
             |values: &[ArgInfo]| values.iter().map(|value| dtype(&info, value)).collect::<Result<_, _>>();
         let (arg_dtypes, result_dtypes) = (dtypes(&info.args)?, dtypes(&info.results)?);
-        Ok(Entry { info, function, shapes, arg_dtypes, result_dtypes, _keep_alive: keep_alive })
+        Ok(Entry {
+            info,
+            function,
+            shapes,
+            arg_dtypes,
+            result_dtypes,
+            failures: None,
+            _keep_alive: keep_alive,
+        })
     }
 
     pub fn info(&self) -> &abi::Entry {
@@ -180,7 +190,27 @@ impl Entry {
         let status = unsafe {
             (self.function)(buffers.as_ptr(), sizes.dims.as_ptr(), workspace, parallel_for, handle)
         };
-        if status == 0 { Ok(()) } else { Err(self.failure(status)) }
+        if status == 0 {
+            return Ok(());
+        }
+        self.keep(status, args, &sizes.dims);
+        Err(self.failure(status))
+    }
+
+    pub(crate) fn keep_failures(&mut self, failures: &Failures) {
+        self.failures = Some(failures.clone());
+    }
+
+    fn keep(&self, status: i32, args: &[&Tensor], dims: &[i64]) {
+        let check = usize::try_from(status).ok().and_then(|number| number.checked_sub(1));
+        let (Some(failures), Some(check)) = (&self.failures, check) else { return };
+        failures.set(FailedCall {
+            entry: self.info.name.clone(),
+            check,
+            names: self.info.args.iter().map(|arg| arg.name.clone()).collect(),
+            args: args.iter().map(|arg| (*arg).clone()).collect(),
+            dims: self.info.symbols.iter().cloned().zip(dims.iter().copied()).collect(),
+        });
     }
 
     fn failure(&self, status: i32) -> Diagnostic {

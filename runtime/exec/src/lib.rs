@@ -8,6 +8,7 @@ mod arena;
 mod bind;
 mod convention;
 mod entry;
+mod failed_call;
 mod pool;
 mod program;
 
@@ -15,5 +16,6 @@ pub use arena::Arena;
 pub use bind::Dims;
 pub use convention::{Function, Kernel, ParallelFor, Shapes};
 pub use entry::Entry;
+pub use failed_call::FailedCall;
 pub use pool::{Pool, default_threads};
 pub use program::{KeepAlive, Program};

@@ -1,7 +1,7 @@
 //! A model's compiled code, loaded.
 #![allow(unsafe_code, reason = "looking up a symbol of a shared object is a foreign call")]
 
-use crate::{Entry, Function, Shapes};
+use crate::{Entry, FailedCall, Function, Shapes, failed_call::Failures};
 use abi::Manifest;
 use base::{Diagnostic, did_you_mean};
 use std::{any::Any, path::Path, sync::Arc};
@@ -13,6 +13,7 @@ pub type KeepAlive = Arc<dyn Any + Send + Sync>;
 pub struct Program {
     model: String,
     entries: Vec<Entry>,
+    failures: Option<Failures>,
 }
 
 impl Program {
@@ -49,7 +50,7 @@ impl Program {
             Entry::new(info.clone(), function, shapes, keep_alive.clone())
         };
         let entries = manifest.entries.iter().map(load).collect::<Result<_, Diagnostic>>()?;
-        Ok(Program { model: manifest.model.clone(), entries })
+        Ok(Program { model: manifest.model.clone(), entries, failures: None })
     }
 
     /// Loads a shared object that `dlc compile` wrote. Its code runs with the rights of this process: open only what
@@ -69,6 +70,18 @@ impl Program {
             found.ok().map(|address| *address)
         };
         Program::from_addresses(manifest, lookup, library.clone())
+    }
+
+    /// From now on a call that a check ends is kept with its arguments.
+    pub fn record_failures(&mut self) {
+        let failures = Failures::default();
+        self.entries.iter_mut().for_each(|entry| entry.keep_failures(&failures));
+        self.failures = Some(failures);
+    }
+
+    /// The last call that a check ended.
+    pub fn failed_call(&self) -> Option<FailedCall> {
+        self.failures.as_ref().and_then(Failures::get)
     }
 
     /// As the source names it.

@@ -1,48 +1,48 @@
 //! `dlc inspect`: what a model consists of, and what it costs.
 
+mod rows;
+
 use crate::{
     arguments::TextOrJson,
     cx::Cx,
     fault::{Fault, InSession},
-    output, weight_map,
+    output,
 };
 use clap::Args;
-use driver::{Session, Trace, cost};
-use kernel::ArgRole;
-use sema::Built;
+use driver::{Account, Footprint, Session, Trace, account};
+use rows::{Row, folded, rows};
 use serde_json::{Value, json};
 use shape::{Dim, Symbol};
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// Show layers, output shapes, parameters, work and memory of a model
 #[derive(Args)]
-#[command(
-    after_help = "Examples:\n  dlc inspect digits.model\n  dlc inspect digits.model --bind batch=8 --format json\n  dlc inspect digits.model --kernels"
-)]
+#[command(after_help = "Examples:
+  dlc inspect digits.model
+  dlc inspect vit.model --depth 2 --bind batch=8
+  dlc inspect digits.model --bind batch=8 --format json
+  dlc inspect digits.model --kernels
+
+Sizes are formulas of the dimensions that are open, and numbers where --bind fixes them. Equal blocks of a repeat
+share a row, whose numbers are those of all of them. A multiply-add is two FLOP, any other operation on a number one.
+Bytes are what a layer reads and gives in the forward pass, each value once.")]
 pub struct Arguments {
     file: PathBuf,
     #[arg(long, value_enum, default_value_t = TextOrJson::Human)]
     format: TextOrJson,
+    /// How deep to look into layers
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    depth: usize,
     /// The kernels of the compiled forward pass, in order
     #[arg(long)]
     kernels: bool,
-    /// Show instead where each weight comes from in this file: a weights file, of whatever names the model's maps know
-    #[arg(long, value_name = "W.safetensors")]
-    weights: Option<PathBuf>,
 }
 
-/// One line of the table.
-struct Row {
-    path: String,
-    layer: String,
-    output: String,
-    parameters: Dim,
-    flops: Dim,
-    bytes: Dim,
-    depth: usize,
+/// One compiled entry point, accounted for.
+struct Part {
+    account: Account,
+    footprint: Footprint,
+    kernels: Vec<String>,
 }
 
 pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
@@ -53,69 +53,47 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
         .map(|(name, size)| (Symbol::new(&name), size))
         .collect();
     let session = cx.session_with(&arguments.file, options)?;
-    let (built, warnings) = session.build(cx.model(), false).within(&session)?;
+    let (built, warnings) = session.build(cx.model(), true).within(&session)?;
     cx.warn(&warnings, &session);
-    if let Some(file) = &arguments.weights {
-        return show_weights(&session, &built, file, arguments.format);
-    }
     let float = session.options.float;
-    let entries = Session::entries(&built, &["run"]);
-    let kernels = session.lower(&built, &entries, &mut Trace::default()).within(&session)?;
-    let size = |ty: &graph::Type| ty.shape.elements() * ty.dtype.concrete(float).size() as i64;
-    let of_instance = |path: &str| -> Dim {
-        let inside = |name: &str| name.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
-        built
-            .weights
-            .iter()
-            .filter(|weight| inside(&weight.name))
-            .map(|weight| weight.ty.shape.elements())
-            .sum()
+    let part = |wanted: &str| -> Result<Option<Part>, Fault> {
+        let entries = Session::entries(&built, &[wanted]);
+        let Some((_, id)) = entries.first() else { return Ok(None) };
+        let module = session.optimize(&built, &entries, &mut Trace::default()).within(&session)?;
+        let prefix = Session::prefix(&built);
+        let kernels =
+            session.lower_module(&module, &prefix, &entries, &mut Trace::default()).within(&session)?;
+        let Some(plan) = kernels.plans.first() else { return Ok(None) };
+        Ok(Some(Part {
+            account: account(&module, *id, float),
+            footprint: Footprint::of(plan),
+            kernels: kernel_names(&kernels),
+        }))
     };
-    let rows: Vec<Row> = built
-        .layers
-        .iter()
-        .map(|layer| {
-            let work = cost(&built.module, layer.func, float);
-            Row {
-                path: layer.path.clone(),
-                layer: layer.layer.clone(),
-                output: layer.outputs.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
-                parameters: of_instance(&layer.path),
-                flops: work.flops,
-                bytes: work.bytes,
-                depth: layer.depth,
-            }
-        })
-        .collect();
-    let run = entries.first().map(|(_, id)| cost(&built.module, *id, float)).unwrap_or_default();
+    let Some(forward) = part("run")? else { return Ok(()) };
+    let training = match part("step")? {
+        Some(step) => Some(("step", step)),
+        None => part("grad")?.map(|grad| ("grad", grad)),
+    };
+    let size = |ty: &graph::Type| ty.shape.elements() * ty.dtype.concrete(float).size() as i64;
+    let rows = rows(&built, &forward.account, training.as_ref().map(|(_, part)| &part.account));
     let parameters: Dim = built.weights.iter().map(|weight| weight.ty.shape.elements()).sum();
     let weight_bytes: Dim = built.weights.iter().chain(&built.states).map(|weight| size(&weight.ty)).sum();
-    let plan = kernels.plans.first();
-    let workspace = plan.map(|plan| plan.workspace.clone()).unwrap_or_default();
-    let of_args = |wanted: &[ArgRole]| -> Dim {
-        let args = plan.iter().flat_map(|plan| plan.args.iter().chain(&plan.results));
-        args.filter(|arg| wanted.contains(&arg.role))
-            .map(|arg| arg.shape.iter().product::<Dim>() * arg.dtype.size() as i64)
-            .sum()
-    };
-    let peak = &workspace + &weight_bytes + of_args(&[ArgRole::Input, ArgRole::Output]);
     let value = |dim: &Dim| dim.eval(&bind).ok();
     let named = |dim: &Dim| json!({ "formula": dim.to_string(), "value": value(dim) });
     match arguments.format {
         TextOrJson::Json => {
-            let layers: Vec<Value> = rows
-                .iter()
-                .map(|row| {
-                    json!({
-                        "path": row.path, "layer": row.layer, "depth": row.depth, "output": row.output,
-                        "parameters": named(&row.parameters), "flops": named(&row.flops), "bytes": named(&row.bytes),
-                    })
+            let layer = |row: &Row| {
+                json!({
+                    "path": row.path, "layer": row.layer, "depth": row.depth, "output": row.output,
+                    "parameters": named(&row.parameters), "flops": named(&row.flops),
+                    "backward_flops": named(&row.backward), "bytes": named(&row.bytes),
                 })
-                .collect();
+            };
             let mut page = json!({
                 "model": built.name,
                 "precision": float.name(),
-                "layers": layers,
+                "layers": rows.iter().map(layer).collect::<Vec<Value>>(),
                 "weights": built.weights.iter().map(|weight| json!({
                     "name": weight.name, "type": weight.ty.to_string(),
                 })).collect::<Vec<_>>(),
@@ -123,13 +101,22 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
                     "name": state.name, "type": state.ty.to_string(),
                 })).collect::<Vec<_>>(),
                 "parameters": named(&parameters),
-                "flops": named(&run.flops),
+                "flops": named(&forward.account.total.total()),
                 "weight_bytes": named(&weight_bytes),
-                "workspace_bytes": named(&workspace),
-                "peak_bytes": named(&peak),
+                "workspace_bytes": named(&forward.footprint.workspace),
+                "peak_bytes": named(&forward.footprint.peak()),
+                "training": training.as_ref().map(|(entry, part)| json!({
+                    "entry": entry,
+                    "flops": named(&part.account.total.total()),
+                    "forward_flops": named(&part.account.total.forward),
+                    "backward_flops": named(&part.account.total.backward),
+                    "update_flops": named(&part.account.total.update),
+                    "workspace_bytes": named(&part.footprint.workspace),
+                    "peak_bytes": named(&part.footprint.peak()),
+                })),
             });
             if arguments.kernels {
-                page["kernels"] = kernel_names(&kernels).into();
+                page["kernels"] = forward.kernels.into();
             }
             output::json(&page)
         }
@@ -138,23 +125,53 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
                 Some(number) => grouped(number),
                 None => dim.to_string(),
             };
-            let mut table =
-                vec![["path", "layer", "output", "parameters", "FLOPs", "bytes"].map(String::from).to_vec()];
-            for row in &rows {
-                let path = format!("{}{}", "  ".repeat(row.depth.saturating_sub(1)), row.path);
-                let numbers = [&row.parameters, &row.flops, &row.bytes].map(shown);
-                table.push([&[path, row.layer.clone(), row.output.clone()][..], &numbers].concat());
+            let heads = ["path", "layer", "output", "parameters", "FLOPs", "backward", "bytes"];
+            let columns = |cells: Vec<String>| -> Vec<String> {
+                let keeps = |column: &usize| training.is_some() || *column != 5;
+                cells
+                    .into_iter()
+                    .enumerate()
+                    .filter(|(column, _)| keeps(column))
+                    .map(|(_, cell)| cell)
+                    .collect()
+            };
+            let mut table = vec![columns(heads.map(String::from).to_vec())];
+            for row in folded(&rows).iter().filter(|row| row.depth < arguments.depth.max(1)) {
+                let path = format!("{}{}", "  ".repeat(row.depth), row.path);
+                let numbers = [&row.parameters, &row.flops, &row.backward, &row.bytes].map(shown);
+                table.push(columns([&[path, row.layer.clone(), row.output.clone()][..], &numbers].concat()));
             }
-            let mut text = format!("{}\n\n", built.name);
-            text += &output::table(&table, &[false, false, false, true, true, true]);
+            let right: Vec<bool> = (0..table[0].len()).map(|column| column > 2).collect();
+            let mut text = format!("{}\n\n{}", built.name, output::table(&table, &right));
+            let mut lines = vec![
+                ("parameters", parameters.clone(), ""),
+                ("work of a pass", forward.account.total.total(), "FLOP"),
+                ("weights and states", weight_bytes.clone(), "bytes"),
+                ("workspace", forward.footprint.workspace.clone(), "bytes"),
+                ("peak memory", forward.footprint.peak(), "bytes"),
+            ];
+            if let Some((entry, part)) = &training {
+                let total = &part.account.total;
+                lines.push(("", Dim::default(), ""));
+                lines.push((
+                    if *entry == "step" { "training step" } else { "loss and gradient" },
+                    total.total(),
+                    "FLOP",
+                ));
+                lines.push(("  forward", total.forward.clone(), "FLOP"));
+                lines.push(("  backward", total.backward.clone(), "FLOP"));
+                if *entry == "step" {
+                    lines.push(("  update", total.update.clone(), "FLOP"));
+                }
+                lines.push(("  workspace", part.footprint.workspace.clone(), "bytes"));
+                lines.push(("  peak memory", part.footprint.peak(), "bytes"));
+            }
             text.push('\n');
-            for (what, dim, unit) in [
-                ("parameters", &parameters, ""),
-                ("work of a pass", &run.flops, "FLOP"),
-                ("weights and states", &weight_bytes, "bytes"),
-                ("workspace", &workspace, "bytes"),
-                ("peak memory", &peak, "bytes"),
-            ] {
+            for (what, dim, unit) in &lines {
+                if what.is_empty() {
+                    text.push('\n');
+                    continue;
+                }
                 let formula = if value(dim).is_some() && dim.as_const().is_none() {
                     format!("   = {dim}")
                 } else {
@@ -164,43 +181,11 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
                 text.push('\n');
             }
             if arguments.kernels {
-                text += &format!("\n{}\n", kernel_names(&kernels).join("\n"));
+                text += &format!("\n{}\n", forward.kernels.join("\n"));
             }
             output::print(&text)
         }
     }
-}
-
-/// Each weight, and what stands for it in a file.
-fn show_weights(session: &Session, built: &Built, file: &Path, format: TextOrJson) -> Result<(), Fault> {
-    let (parameters, _) = train::read_weights(file)?;
-    let tensors = parameters.into_tensors();
-    let mapped = weight_map::arrange(session, built, &file.display().to_string(), &tensors)?;
-    if let TextOrJson::Json = format {
-        let rows = mapped.rows.iter().map(
-            |row| json!({ "name": row.info.name, "type": row.info.ty.to_string(), "source": row.source }),
-        );
-        let unused = mapped.unused.iter().map(|(name, ty)| json!({ "name": name, "type": ty }));
-        return output::json(&json!({
-            "model": built.name,
-            "file": file.display().to_string(),
-            "from": mapped.from,
-            "weights": rows.collect::<Vec<_>>(),
-            "unused": unused.collect::<Vec<_>>(),
-        }));
-    }
-    let mut table = vec![["weight", "type", "in the file"].map(String::from).to_vec()];
-    for row in &mapped.rows {
-        let source = row.source.clone().unwrap_or("(nothing)".into());
-        table.push(vec![row.info.name.clone(), row.info.ty.to_string(), source]);
-    }
-    let mut text = output::table(&table, &[false, false, false]);
-    if !mapped.unused.is_empty() {
-        let mut table = vec![["not used", "type"].map(String::from).to_vec()];
-        table.extend(mapped.unused.iter().map(|(name, ty)| vec![name.clone(), ty.clone()]));
-        text += &format!("\n{}", output::table(&table, &[false, false]));
-    }
-    output::print(&text)
 }
 
 /// In the order in which the plan calls them.

@@ -1,24 +1,24 @@
 //! `dlc run`: one forward pass.
 
+mod trace;
+
 use crate::{
+    arguments::TextOrJson,
     cx::Cx,
     fault::{Fault, InSession},
+    memory::{MemoryArguments, sizes_of},
     output, parameters,
+    watch::Code,
 };
 use abi::Role;
 use base::Diagnostic;
 use clap::Args;
-use driver::{Session, Trace};
-use graph::{Array, interp};
-use sema::Built;
+use driver::Session;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 use tensor::{Tensor, npy, npz};
-
-/// Elements of one value that the interpreter still takes.
-const MAX_TRACED: usize = 1 << 26;
 
 /// Values shown of a large result.
 const SHOWN: usize = 64;
@@ -26,7 +26,7 @@ const SHOWN: usize = 64;
 /// Run a model once
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dlc run digits.model --input images.npz --weights runs/digits/checkpoints/best.safetensors\n  dlc run linear.model --input x=x.npy --output y.npz"
+    after_help = "Examples:\n  dlc run digits.model --input images.npz --weights runs/digits/checkpoints/best.safetensors\n  dlc run linear.model --input x=x.npy --output y.npz\n  dlc run digits.model --input images.npz --trace\n  dlc run digits.model --input images.npz --nan"
 )]
 pub struct Arguments {
     file: PathBuf,
@@ -39,33 +39,40 @@ pub struct Arguments {
     /// Where the outputs go: out.npz, NAME=file.npy, or `-` for npz on standard output; without it they are printed
     #[arg(long, value_name = "PLACE")]
     output: Vec<String>,
-    /// Show the value of every line of the source, computed by the reference interpreter
+    /// Show what every line of the source gives, computed by the reference interpreter
     #[arg(long)]
     trace: bool,
-    /// Stop at the line that makes the first NaN or infinity, by the reference interpreter
+    /// How --trace shows it
+    #[arg(long, value_enum, default_value_t = TextOrJson::Human, requires = "trace")]
+    format: TextOrJson,
+    /// Stop at the line that makes the first NaN or infinity: compiled with a test of every value
     #[arg(long)]
     nan: bool,
+    #[command(flatten)]
+    memory: MemoryArguments,
 }
 
 pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
-    let session = cx.session(&arguments.file)?;
+    let mut session = cx.session(&arguments.file)?;
     let (built, warnings) = session.build(cx.model(), false).within(&session)?;
     cx.warn(&warnings, &session);
+    let mut inputs = parameters::read_inputs(cx, &arguments.input)?;
+    let sizes = sizes_of(&built.inputs, &inputs);
+    session.options.max_memory = arguments.memory.limit(cx.dims().into_iter().chain(sizes).collect());
     let entries = parameters::entries("run", &built, arguments.weights.as_deref());
     let entries = Session::entries(&built, &entries);
-    let compiled = session.compile(&built, &entries, &cx.cache, &mut Trace::default()).within(&session)?;
-    let program = compiled.load().within(&session)?;
+    let code = Code::new(cx, &mut session, &built, &entries, arguments.nan)?;
     let pool = cx.pool()?;
-    let entry = program.entry("run")?;
-    let mut inputs = parameters::read_inputs(cx, &arguments.input)?;
+    let entry = code.program.entry("run")?;
     let dims = parameters::dims_of(entry, &inputs, &cx.dims());
     parameters::fill_defaults(&session, &built, &dims, &mut inputs)?;
     let file = arguments.weights.as_deref();
-    let weights = parameters::weights(cx, &session, &built, &program, &pool, file, &dims)?;
-    if arguments.trace || arguments.nan {
-        trace(&session, &built, entry, &inputs, &weights, arguments.nan)?;
+    let weights = parameters::weights(cx, &session, &built, &code.program, &pool, file, &dims)?;
+    if arguments.trace {
+        trace::trace(cx, &session, &built, entry, (&inputs, &weights), arguments.format)?;
     }
-    let results = parameters::call(cx, entry, &pool, &inputs, &weights, &dims)?;
+    let results = parameters::call(cx, entry, &pool, &inputs, &weights, &dims)
+        .map_err(|fault| code.explained(cx, &session, &pool, fault))?;
     let outputs: BTreeMap<String, Tensor> = entry
         .info()
         .results
@@ -89,74 +96,10 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
             npz::write(Path::new(place), &outputs, npz::Compression::Store)?;
         }
     }
-    if arguments.output.is_empty() {
+    if arguments.output.is_empty() && arguments.format == TextOrJson::Human {
         outputs.iter().try_for_each(|(name, tensor)| output::print(&shown(name, tensor)))?;
     }
     Ok(())
-}
-
-/// Interprets the model and tells what each line gives, or only the first that is not finite.
-fn trace(
-    session: &Session,
-    built: &Built,
-    entry: &exec::Entry,
-    inputs: &BTreeMap<String, Tensor>,
-    weights: &BTreeMap<String, Tensor>,
-    only_first_bad: bool,
-) -> Result<(), Fault> {
-    let Some((_, function)) = built.entries.iter().find(|(name, _)| *name == "run") else { return Ok(()) };
-    let mut arrays = Vec::new();
-    for param in &built.module.functions[*function].params {
-        let known = if param.role == graph::Role::Input { inputs } else { weights };
-        arrays.push(match known.get(&param.name) {
-            Some(tensor) => {
-                let array = Array::new(param.ty.dtype, tensor.shape(), tensor.to_f64_vec());
-                array.ok_or_else(|| parameters::not_given(entry, &param.name))?
-            }
-            None if param.role == graph::Role::Control => Array::scalar(param.ty.dtype, 0.0),
-            None => return Err(parameters::not_given(entry, &param.name).into()),
-        });
-    }
-    let mut lines: Vec<String> = Vec::new();
-    let mut bad = None;
-    let mut see = |function: &graph::Function, id: graph::NodeId, array: &Array| {
-        let Some(span) = function.nodes[id].span else { return };
-        let place = session.place(span);
-        let source = session.sources.text(span).split_whitespace().collect::<Vec<_>>().join(" ");
-        let first = array.values.iter().position(|value| !value.is_finite());
-        if let (Some(position), None, true) = (first, &bad, array.dtype.is_float()) {
-            let value = array.values.iter().nth(position).copied().unwrap_or(f64::NAN);
-            bad = Some(format!(
-                "{place}: `{source}` gives {value} at element {position} of {:?}",
-                array.shape()
-            ));
-        }
-        let extent = array.values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-            (low.min(*value), high.max(*value))
-        });
-        lines.push(format!(
-            "{place}: {}{:?} from {:.6} to {:.6}  {source}\n",
-            array.dtype,
-            array.shape(),
-            extent.0,
-            extent.1
-        ));
-    };
-    let mode = interp::Mode::Rounded { float: session.options.float };
-    let options =
-        interp::Options { mode, trace: Some(&mut see), max_elements: MAX_TRACED, ..interp::Options::exact() };
-    let ran = interp::run(&built.module, *function, &arrays, &BTreeMap::new(), options);
-    if !only_first_bad {
-        lines.dedup();
-        output::print(&lines.concat())?;
-    }
-    ran.map_err(|fault| {
-        Diagnostic::error("E0828", format!("the reference interpreter stopped: {}", fault.0))
-    })?;
-    match bad.filter(|_| only_first_bad) {
-        Some(bad) => Err(Diagnostic::error("E0829", bad).into()),
-        None => Ok(()),
-    }
 }
 
 /// `y: f32[2, 1]` and the values, one row of the last axis a line.

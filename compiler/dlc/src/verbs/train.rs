@@ -4,11 +4,13 @@ use crate::{
     cx::Cx,
     dataset,
     fault::{self, Fault, InSession},
+    memory::MemoryArguments,
     output, parameters, training,
+    watch::Code,
 };
 use base::{Diagnostic, Format, SourceMap};
 use clap::Args;
-use driver::{Session, Trace};
+use driver::Session;
 use std::{
     collections::BTreeMap,
     fs,
@@ -24,7 +26,7 @@ use train::{Context, Evaluation, Host, RunOptions};
 /// Train a model; the run's folder gets configuration, log, checkpoints and a page with curves
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dlc train digits.model\n  dlc train digits.model --set train.epochs=3 --out runs/short\n  dlc train digits.model --resume runs/digits"
+    after_help = "Examples:\n  dlc train digits.model\n  dlc train digits.model --set train.epochs=3 --out runs/short\n  dlc train digits.model --resume runs/digits\n  dlc train digits.model --nan\n  dlc train unet.model --data pictures.npz --max-memory 2G"
 )]
 pub struct Arguments {
     file: PathBuf,
@@ -43,19 +45,27 @@ pub struct Arguments {
     /// Begin with these weights, where names agree
     #[arg(long, value_name = "W.safetensors")]
     weights: Option<PathBuf>,
+    /// Stop at the line that makes the first NaN or infinity, forward, backward or in the update: compiled with a test of
+    /// every value, which takes longer
+    #[arg(long)]
+    nan: bool,
+    #[command(flatten)]
+    memory: MemoryArguments,
 }
 
 pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
-    let session = cx.session(&arguments.file)?;
+    let mut session = cx.session(&arguments.file)?;
     let (built, warnings) = session.build(cx.model(), true).within(&session)?;
     cx.warn(&warnings, &session);
     let Some(item) = &built.train else { return Err(training::no_training(&built.name).into()) };
     training::needs_optimizer(&built).within(&session)?;
     let spec = training::spec(cx, &session, &built, item)?;
     let data = dataset::read(cx, &session, &arguments.file, item, &arguments.data, &BTreeMap::new())?;
+    let batch = item.batch_symbol.iter().map(|symbol| (symbol.clone(), item.batch));
+    session.options.max_memory = arguments.memory.limit(cx.dims().into_iter().chain(batch).collect());
     let entries = Session::entries(&built, &["init", "accumulate", "step", "eval", "eval_finish", "fit"]);
-    let compiled = session.compile(&built, &entries, &cx.cache, &mut Trace::default()).within(&session)?;
-    let program = compiled.load().within(&session)?;
+    let code = Code::new(cx, &mut session, &built, &entries, arguments.nan)?;
+    let program = &code.program;
     let pool = cx.pool()?;
     let directory = match (&arguments.resume, &arguments.out) {
         (Some(directory), _) | (None, Some(directory)) => directory.clone(),
@@ -71,7 +81,7 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
         }
         None => None,
     };
-    let context = Context { program: &program, pool: &pool, dataset: data.as_ref(), spec: &spec };
+    let context = Context { program, pool: &pool, dataset: data.as_ref(), spec: &spec };
     let options = RunOptions {
         directory: directory.clone(),
         resume: arguments.resume.is_some(),
@@ -80,7 +90,8 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     };
     let interrupted = interruption()?;
     let stop = |_| interrupted.load(Ordering::Relaxed);
-    let outcome = train::train_on(&context, &options, &Host { stop: &stop, ..Host::default() })?;
+    let outcome = train::train_on(&context, &options, &Host { stop: &stop, ..Host::default() })
+        .map_err(|fault| code.explained(cx, &session, &pool, fault.into()))?;
     if !cx.everywhere.quiet {
         cx.tell(&outcome.warnings, &SourceMap::new(), Format::Human);
     }

@@ -1,0 +1,54 @@
+//! Code of a model for one verb, which may be made to stop at the first value that is not finite.
+
+use crate::{
+    cx::Cx,
+    fault::{Fault, InSession},
+};
+use driver::{Session, Trace, Watching};
+use exec::{Pool, Program};
+use graph::FuncId;
+use sema::Built;
+
+pub struct Code {
+    pub program: Program,
+    watching: Option<Watching>,
+}
+
+impl Code {
+    pub fn new(
+        cx: &Cx,
+        session: &mut Session,
+        built: &Built,
+        entries: &[(&'static str, FuncId)],
+        nan: bool,
+    ) -> Result<Code, Fault> {
+        if !nan {
+            let compiled =
+                session.compile(built, entries, &cx.cache, &mut Trace::default()).within(session)?;
+            return Ok(Code { program: compiled.load().within(session)?, watching: None });
+        }
+        let watching = session.compile_watching(built, entries, &cx.cache).within(session)?;
+        let mut program = watching.compiled.load().within(session)?;
+        program.record_failures();
+        Ok(Code { program, watching: Some(watching) })
+    }
+
+    /// The fault of a call, told in full where a value that is not finite ended it.
+    pub fn explained(&self, cx: &Cx, session: &Session, pool: &Pool, fault: Fault) -> Fault {
+        let (Some(watching), Some(failed)) = (&self.watching, self.program.failed_call()) else {
+            return fault;
+        };
+        match session.explain_not_finite(watching, &failed, &cx.cache, pool).within(session) {
+            Ok(Some(told)) => {
+                let update = failed.number("step").map(|step| format!("in update {step} (counted from 0)"));
+                let told = match update.filter(|_| failed.entry != "grad") {
+                    Some(update) => told.note(update),
+                    None => told,
+                };
+                Fault::Diagnostics(vec![told], session.sources.clone())
+            }
+            Ok(None) => fault,
+            Err(other) => other,
+        }
+    }
+}
