@@ -192,7 +192,7 @@ impl Session {
 /// The value that a broadcast or another view shows.
 fn unstretched(function: &Function, id: NodeId) -> NodeId {
     let mut id = id;
-    while let Op::Broadcast(_) | Op::StopGradient(_) = &function.nodes[id].op {
+    while let Op::Broadcast(_) | Op::StopGradient(_) | Op::Barrier(_) = &function.nodes[id].op {
         id = function.nodes[id].inputs[0];
     }
     id

@@ -139,7 +139,8 @@ fn deliberate_infinities(function: &Function) -> Vec<bool> {
             | Op::Concat(_)
             | Op::Window(_)
             | Op::Gather(_)
-            | Op::StopGradient(_) => passed_on(),
+            | Op::StopGradient(_)
+            | Op::Barrier(_) => passed_on(),
             _ => false,
         });
     }

@@ -17,6 +17,7 @@ pub fn is_free(op: &Op) -> bool {
             | Op::Transpose(_)
             | Op::Slice(_)
             | Op::StopGradient(_)
+            | Op::Barrier(_)
             | Op::Window(_)
     )
 }

@@ -6,14 +6,18 @@ use crate::{
     arguments::TextOrJson,
     cx::Cx,
     fault::{Fault, InSession},
-    output,
+    output, weight_map,
 };
 use clap::Args;
 use driver::{Account, Footprint, Session, Trace, account};
 use rows::{Row, folded, rows};
+use sema::Built;
 use serde_json::{Value, json};
 use shape::{Dim, Symbol};
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// Show layers, output shapes, parameters, work and memory of a model
 #[derive(Args)]
@@ -36,6 +40,9 @@ pub struct Arguments {
     /// The kernels of the compiled forward pass, in order
     #[arg(long)]
     kernels: bool,
+    /// Show instead where each weight comes from in this file: a weights file, of whatever names the model's maps know
+    #[arg(long, value_name = "W.safetensors")]
+    weights: Option<PathBuf>,
 }
 
 /// One compiled entry point, accounted for.
@@ -55,6 +62,9 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let session = cx.session_with(&arguments.file, options)?;
     let (built, warnings) = session.build(cx.model(), true).within(&session)?;
     cx.warn(&warnings, &session);
+    if let Some(file) = &arguments.weights {
+        return show_weights(&session, &built, file, arguments.format);
+    }
     let float = session.options.float;
     let part = |wanted: &str| -> Result<Option<Part>, Fault> {
         let entries = Session::entries(&built, &[wanted]);
@@ -186,6 +196,38 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
             output::print(&text)
         }
     }
+}
+
+/// Each weight, and what stands for it in a file.
+fn show_weights(session: &Session, built: &Built, file: &Path, format: TextOrJson) -> Result<(), Fault> {
+    let (parameters, _) = train::read_weights(file)?;
+    let tensors = parameters.into_tensors();
+    let mapped = weight_map::arrange(session, built, &file.display().to_string(), &tensors)?;
+    if let TextOrJson::Json = format {
+        let rows = mapped.rows.iter().map(
+            |row| json!({ "name": row.info.name, "type": row.info.ty.to_string(), "source": row.source }),
+        );
+        let unused = mapped.unused.iter().map(|(name, ty)| json!({ "name": name, "type": ty }));
+        return output::json(&json!({
+            "model": built.name,
+            "file": file.display().to_string(),
+            "from": mapped.from,
+            "weights": rows.collect::<Vec<_>>(),
+            "unused": unused.collect::<Vec<_>>(),
+        }));
+    }
+    let mut table = vec![["weight", "type", "in the file"].map(String::from).to_vec()];
+    for row in &mapped.rows {
+        let source = row.source.clone().unwrap_or("(nothing)".into());
+        table.push(vec![row.info.name.clone(), row.info.ty.to_string(), source]);
+    }
+    let mut text = output::table(&table, &[false, false, false]);
+    if !mapped.unused.is_empty() {
+        let mut table = vec![["not used", "type"].map(String::from).to_vec()];
+        table.extend(mapped.unused.iter().map(|(name, ty)| vec![name.clone(), ty.clone()]));
+        text += &format!("\n{}", output::table(&table, &[false, false]));
+    }
+    output::print(&text)
 }
 
 /// In the order in which the plan calls them.

@@ -28,7 +28,8 @@ pub fn watch(
         Watched { results: Ok(Vec::new()), margin: f64::INFINITY, decided: Vec::new(), largest: 0.0 };
     // Only looked up. A function's values are those of its latest call, whose operands come before what reads them.
     let mut known: HashMap<(*const Function, NodeId), Rc<Array>> = HashMap::new();
-    let mut see = |function: &Function, id: NodeId, array: &Array| {
+    let mut see = |seen: interp::Seen<'_>| {
+        let (function, id, array) = (seen.function, seen.node, seen.value);
         let node = &function.nodes[id];
         let operand =
             |index: usize| known.get(&(std::ptr::from_ref(function), *node.inputs.get(index)?)).cloned();

@@ -34,6 +34,7 @@ pub fn options(float: DType, opt_level: OptLevel) -> Options {
         opt_level,
         jobs: 1,
         verify: false,
+        max_memory: None,
     }
 }
 
