@@ -2,6 +2,7 @@
 
 mod compiled;
 mod definition;
+mod equation;
 mod half;
 mod interrupted;
 mod measured;
