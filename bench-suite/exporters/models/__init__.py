@@ -12,10 +12,12 @@ from types import ModuleType
 
 from . import (
     autoencoder,
+    char_lstm,
     core,
     dcgan,
     digits,
     fraud,
+    gpt2,
     hydranet,
     lenet5,
     linear,
@@ -30,9 +32,11 @@ from . import (
 
 FILES: tuple[ModuleType, ...] = (
     autoencoder,
+    char_lstm,
     dcgan,
     digits,
     fraud,
+    gpt2,
     hydranet,
     lenet5,
     linear,
