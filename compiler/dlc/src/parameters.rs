@@ -71,10 +71,13 @@ pub fn fill_defaults(
 }
 
 /// The entry points that reading weights needs beside the one that is called: `init` where there is no file, or where a
-/// map may leave out states.
+/// map may leave out states; `reset`, where the model has states that no file holds.
 pub fn entries<'a>(entry: &'a str, built: &Built, file: Option<&Path>) -> Vec<&'a str> {
-    if file.is_none() || !built.maps.is_empty() { vec![entry, "init"] } else { vec![entry] }
+    if file.is_none() || !built.maps.is_empty() { vec![entry, "init", RESET] } else { vec![entry, RESET] }
 }
+
+/// Makes the states of a session.
+const RESET: &str = "reset";
 
 /// What a weights file or checkpoint holds, by the model's names.
 pub struct ReadWeights {
@@ -117,22 +120,31 @@ pub fn weights(
         let mut tensors = read.parameters.averaged().into_tensors();
         // States that a map leaves out begin as without a file.
         if read.mapped && built.states.iter().any(|state| !tensors.contains_key(&state.name)) {
-            for (name, tensor) in initial_weights(cx, program, pool, dims)? {
+            for (name, tensor) in initial_values("init", cx, program, pool, dims)? {
                 tensors.entry(name).or_insert(tensor);
             }
         }
+        if program.entry(RESET).is_ok() {
+            tensors.extend(initial_values(RESET, cx, program, pool, dims)?);
+        }
         return Ok(tensors);
     }
-    initial_weights(cx, program, pool, dims)
+    let mut tensors = initial_values("init", cx, program, pool, dims)?;
+    if program.entry(RESET).is_ok() {
+        tensors.extend(initial_values(RESET, cx, program, pool, dims)?);
+    }
+    Ok(tensors)
 }
 
-fn initial_weights(
+/// What `init` or `reset` gives.
+fn initial_values(
+    entry: &str,
     cx: &Cx,
     program: &Program,
     pool: &Pool,
     dims: &Dims,
 ) -> Result<BTreeMap<String, Tensor>, Fault> {
-    let init = program.entry("init")?;
+    let init = program.entry(entry)?;
     let seed = scalar(seed(cx))?;
     let zero = scalar(0)?;
     let args: Vec<&Tensor> =

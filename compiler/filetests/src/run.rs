@@ -118,7 +118,8 @@ fn arguments(case: &Case, built: &Built, function: &Function) -> Result<Vec<Arra
         let (name, array) = values::input(directive)?;
         given.insert(name, array);
     }
-    let mut initial = initial(built, seed)?;
+    let sizes = sizes(function, &given);
+    let mut initial = initial(built, seed, &sizes)?;
     for word in ["weight", "state"] {
         for directive in case.directives(word) {
             let (name, value) = values::named(directive)?;
@@ -145,15 +146,39 @@ fn arguments(case: &Case, built: &Built, function: &Function) -> Result<Vec<Arra
     Ok(args)
 }
 
-/// What `init` makes, by name.
-fn initial(built: &Built, seed: f64) -> Result<BTreeMap<String, Array>, Failed> {
-    let entries = Session::entries(built, &["init"]);
-    let [(_, init)] = entries[..] else { return Err("the model has no `init`".into()) };
-    let function = &built.module.functions[init];
-    let args: Vec<Array> = function.params.iter().map(|param| Array::scalar(param.ty.dtype, seed)).collect();
-    let made = interp::run(&built.module, init, &args, &BTreeMap::new(), interp::Options::exact())
-        .map_err(|error| error.0)?;
-    Ok(function.results.iter().map(|(name, ..)| name.clone()).zip(made).collect())
+/// What `init` and `reset` make, by name, for inputs of these sizes.
+fn initial(
+    built: &Built,
+    seed: f64,
+    sizes: &BTreeMap<Symbol, i64>,
+) -> Result<BTreeMap<String, Array>, Failed> {
+    let mut initial = BTreeMap::new();
+    for (_, entry) in Session::entries(built, &["init", "reset"]) {
+        let function = &built.module.functions[entry];
+        let args: Vec<Array> =
+            function.params.iter().map(|param| Array::scalar(param.ty.dtype, seed)).collect();
+        let made = interp::run(&built.module, entry, &args, sizes, interp::Options::exact());
+        let names = function.results.iter().map(|(name, ..)| name.clone());
+        initial.extend(names.zip(made.map_err(|error| error.0)?));
+    }
+    if initial.is_empty() && !built.entries.iter().any(|(name, _)| *name == "init") {
+        return Err("the model has no `init`".into());
+    }
+    Ok(initial)
+}
+
+/// The dimensions that inputs name.
+fn sizes(function: &Function, given: &BTreeMap<String, Array>) -> BTreeMap<Symbol, i64> {
+    let mut sizes = BTreeMap::new();
+    for param in &function.params {
+        let Some(array) = given.get(&param.name) else { continue };
+        for (dim, size) in param.ty.shape.iter().zip(array.shape()) {
+            if let Some(symbol) = dim.as_symbol() {
+                sizes.insert(symbol, *size as i64);
+            }
+        }
+    }
+    sizes
 }
 
 fn dims(function: &Function, args: &[Array]) -> BTreeMap<Symbol, i64> {

@@ -8,6 +8,8 @@ use graph::{FuncId, Module, Type};
 /// Parameters and results of entry points carry names and roles; the runtime matches them by both. Entry points:
 /// - `run`: inputs, weights, states → outputs, states (`training` is false).
 /// - `init`: `seed` → weights, states, optimiser states.
+/// - `reset`, where `run` has states whose size goes with the inputs: `seed` → those states as a session of runs begins.
+///   Its dimensions are those of the run. No other entry point takes or gives such states.
 /// - `grad`: fields, weights, states, `seed`, `step` → `loss`, one gradient a weight (`training` is true).
 /// - `step`: fields, weights, states, optimiser states, `seed`, `step`, `total_steps` → `loss`; `lr`, `grad_norm` (before
 ///   clipping) and `weight_norm` (before the update) of role metric; weights that are not frozen, states, optimiser

@@ -4,6 +4,7 @@ use crate::{
     api::{Built, FieldSpec, WeightInfo},
     checker::{Checker, Options},
     frame::{Mode, Weight},
+    instance::belongs_to_session,
     program::Program,
     value::{Configured, Layer, Value},
 };
@@ -159,7 +160,7 @@ impl<'p> Checker<'p> {
             // Training and evaluation walk the model in both modes; inference by itself would say the same.
             let mut inits = Vec::new();
             self.build_training(def, &train, &mut entries, &mut inits, &mut Vec::new());
-            self.build_init(&inits);
+            self.build_init("init", &inits);
             if !base::has_errors(&self.diagnostics) {
                 let names = inits.iter().filter(|(.., role)| *role == Role::Weight);
                 self.weight_maps(def, &names.map(|(name, ..)| name.as_str()).collect());
@@ -196,8 +197,13 @@ impl<'p> Checker<'p> {
         if base::has_errors(&self.diagnostics) {
             return None;
         }
-        let init = self.build_init(&inits)?;
-        entries.push(("init", init));
+        let (sessions, inits): (Vec<_>, Vec<_>) = inits
+            .into_iter()
+            .partition(|(_, weight, role)| *role == Role::State && belongs_to_session(&weight.ty));
+        entries.push(("init", self.build_init("init", &inits)?));
+        if !sessions.is_empty() {
+            entries.push(("reset", self.build_init("reset", &sessions)?));
+        }
         let has = |name: &str| weights.iter().any(|weight| weight.name == *name);
         let training_weights = inits
             .iter()
@@ -313,18 +319,21 @@ impl<'p> Checker<'p> {
 
     /// States become results under their own names, with the roles of their parameters.
     pub fn export_states(&mut self) {
+        let keeps_sessions = self.keeps_sessions();
         let frame = self.frame();
         let roles: BTreeMap<&str, Role> =
             frame.function.params.iter().map(|param| (param.name.as_str(), param.role)).collect();
         let role = |name: &str| roles.get(name).copied().unwrap_or(Role::State);
+        let lasts = |ty: &Type| keeps_sessions || !belongs_to_session(ty);
+        let states = frame.states.iter().filter(|(_, state)| lasts(&state.ty));
         let results: Vec<(String, Role, NodeId)> =
-            frame.states.iter().map(|(name, state)| (name.clone(), role(name), state.current)).collect();
+            states.map(|(name, state)| (name.clone(), role(name), state.current)).collect();
         frame.function.results.extend(results);
     }
 
-    /// `init`: from the seed to every weight and state, each keyed by its full name.
-    fn build_init(&mut self, inits: &[(String, Weight<'p>, Role)]) -> Option<FuncId> {
-        self.push_frame("init", TRAIN, None);
+    /// From the seed to weights and states, each keyed by its full name.
+    fn build_init(&mut self, name: &str, inits: &[(String, Weight<'p>, Role)]) -> Option<FuncId> {
+        self.push_frame(name, TRAIN, None);
         let random = self.random_params(Span::default());
         let step = self.scalar(graph::DType::I64, 0.0);
         let random = crate::frame::RandomParams { step, ..random };

@@ -4,6 +4,8 @@ mod compile;
 mod declare;
 mod repeat;
 
+pub use declare::belongs_to_session;
+
 use crate::{
     call::Arg,
     checker::Checker,

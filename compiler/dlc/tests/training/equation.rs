@@ -19,7 +19,7 @@ fn the_heat_equation_is_solved() {
     let points = (0..SIDE * SIDE).map(|index| (place(index / SIDE), PI * place(index % SIDE)));
     let (t, x): (Vec<f64>, Vec<f64>) = points.unzip();
     for (name, values) in [("t.npy", &t), ("x.npy", &x)] {
-        let values = values.iter().map(|value| *value as f32).collect();
+        let values: Vec<f32> = values.iter().map(|value| *value as f32).collect();
         let array = Tensor::from_vec([SIDE * SIDE], values).expect("an array");
         tensor::npy::write(&folder.join(name), &array).expect("a file");
     }

@@ -142,11 +142,12 @@ impl Reference {
     fn check(&self, precision: DType) -> Result<(), Failed> {
         let session = session(&self.entry, precision)?;
         let (built, _) = session.build(self.entry["model"].as_str(), true).map_err(|f| told(&session, &f))?;
-        let entries = Session::entries(&built, &["init", "run", "grad", "step"]);
+        let entries = Session::entries(&built, &["init", "reset", "run", "grad", "step"]);
         let compiled = session.compile(&built, &entries, &NoCache, &mut Trace::default());
         let compiled = compiled.map_err(|failure| told(&session, &failure))?;
         let program = compiled.load().map_err(|failure| failure.to_string())?;
         let mut network = Network::new(self, &built, program)?;
+        network.begin_session()?;
 
         let (mut figures, mut seconds) = (Vec::new(), 0.0);
         for entry in ["run", "grad"] {
@@ -281,11 +282,36 @@ impl<'a> Network<'a> {
         Ok(&self.built.module.functions[id])
     }
 
+    /// States whose size goes with the batch.
+    fn begin_session(&mut self) -> Result<(), Failed> {
+        if !self.built.entries.iter().any(|(name, _)| *name == "reset") {
+            return Ok(());
+        }
+        let mut dims = Dims::new();
+        for param in &self.function("run")?.params {
+            let Some(array) = self.reference.arrays.get(&param.name) else { continue };
+            for (dim, size) in param.ty.shape.iter().zip(array.shape()) {
+                if let Some(symbol) = dim.as_symbol() {
+                    dims.insert(symbol.to_string(), *size as i64);
+                }
+            }
+        }
+        let made = self.call_at("reset", Moment::default(), &dims)?;
+        for ((name, ..), made) in self.function("reset")?.results.iter().zip(made) {
+            self.state.insert(name.clone(), made);
+        }
+        Ok(())
+    }
+
     fn call(&mut self, entry: &str, at: Moment) -> Result<Vec<Tensor>, Failed> {
+        self.call_at(entry, at, &Dims::new())
+    }
+
+    fn call_at(&mut self, entry: &str, at: Moment, dims: &Dims) -> Result<Vec<Tensor>, Failed> {
         let args = self.arguments(entry, at)?;
         let args: Vec<&Tensor> = args.iter().collect();
         let compiled = self.program.entry(entry).map_err(|fault| fault.message)?;
-        let results = compiled.call(&mut self.arena, &self.pool, &args, &Dims::new());
+        let results = compiled.call(&mut self.arena, &self.pool, &args, dims);
         Ok(results.map_err(|fault| fault.message)?)
     }
 

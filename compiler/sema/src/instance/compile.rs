@@ -14,7 +14,8 @@ use shape::Proof;
 use std::{collections::BTreeMap, rc::Rc};
 
 /// What entry points are called among the functions: a layer of such a name is numbered.
-const ENTRY_POINTS: [&str; 8] = ["run", "init", "grad", "step", "accumulate", "eval", "eval_finish", "fit"];
+const ENTRY_POINTS: [&str; 9] =
+    ["run", "init", "reset", "grad", "step", "accumulate", "eval", "eval_finish", "fit"];
 
 impl<'p> Checker<'p> {
     pub fn call_composite(&mut self, def: &'p ast::Def, args: Vec<Arg<'p>>, span: Span) -> Value<'p> {

@@ -92,6 +92,10 @@ impl<'p> Checker<'p> {
             };
             return self.begin(name, weight, random, owner);
         }
+        if role == Role::State && belongs_to_session(&weight.ty) && !self.keeps_sessions() {
+            let random = self.frame_random();
+            return self.begin(name, weight, random, None);
+        }
         let mut ty = weight.ty.clone();
         let has_master = role == Role::Weight && ty.dtype == DType::Float && self.frame_ref().masters;
         if has_master {
@@ -99,6 +103,12 @@ impl<'p> Checker<'p> {
         }
         let id = self.param(graph::Param { name: name.into(), role, ty });
         if has_master { self.cast(id, DType::Float, weight.span) } else { Some(id) }
+    }
+
+    /// Whether a state whose size goes with the data lasts beyond a call: it does where a model is run, and in layers,
+    /// where the caller decides. Training and measuring begin it anew in each call.
+    pub fn keeps_sessions(&self) -> bool {
+        self.frames.len() > 1 || self.frame_ref().function.name == "run"
     }
 
     /// What a weight or state begins as. Draws go by its full name; an optimiser's state may begin from its weight, `owner`.
@@ -293,4 +303,9 @@ impl<'p> Checker<'p> {
         // Lines after the write read the new value.
         self.frame().bind(&name.text, Value::Tensor(id), name.span);
     }
+}
+
+/// Whether a state's size is known only with the inputs: then it belongs to a session of runs and is not saved.
+pub fn belongs_to_session(ty: &Type) -> bool {
+    ty.shape.iter().any(|dim| dim.as_const().is_none())
 }
