@@ -7,7 +7,7 @@ use crate::{
 };
 use base::{Diagnostic, Span};
 use grammar::ast;
-use graph::{DType, NodeId, Role};
+use graph::{DType, NodeId, Role, Type};
 use std::rc::Rc;
 
 impl<'p> Checker<'p> {
