@@ -37,6 +37,13 @@ fn with_base(callee: &ast::Expr) -> Option<&ast::Expr> {
     }
 }
 
+/// Whether a call gives a layer its configuration, as `dense(64)` does, and is not applied to inputs.
+fn configures(layer: &Configured<'_>, callee: &ast::Expr, has_args: bool) -> bool {
+    let is_named = matches!(callee.peel().kind, ExprKind::Name(_));
+    let params = layer.def.config.as_ref().map(|list| list.params.len());
+    is_named && layer.config.is_empty() && params.is_some_and(|params| params > 0 || !has_args)
+}
+
 impl<'p> Checker<'p> {
     pub fn args(&mut self, args: &'p [ast::Arg]) -> Vec<Arg<'p>> {
         args.iter()
@@ -75,11 +82,11 @@ impl<'p> Checker<'p> {
         let values = self.args(args);
         if let Value::Layer(layer) = &target
             && let Layer::Def(configured) = &**layer
-            && configured.def.config.is_some()
-            && callee.peel().as_name().is_some()
+            && configures(configured, callee, !values.is_empty())
         {
             return self.configure(configured.def, values, expr.span);
         }
+        let values = if let Value::Fn(_) = &target { self.layers_given(values) } else { values };
         self.apply(target, values, expr.span, callee.span)
     }
 
@@ -102,17 +109,20 @@ impl<'p> Checker<'p> {
     fn stage(&mut self, input: Value<'p>, input_span: Span, stage: &'p ast::Expr) -> Value<'p> {
         let peeled = stage.peel();
         // A pipe whose input is itself a layer composes layers.
-        if let Value::Layer(first) = &input {
+        if let Value::Layer(_) | Value::Instance(_) = &input {
             let next = self.expr(peeled);
             if next.is_error() {
                 return Value::Error;
             }
-            let mut stages = match &**first {
-                Layer::Chain(stages) => stages.clone(),
+            let mut stages = match &input {
+                Value::Layer(first) => match &**first {
+                    Layer::Chain(stages) => stages.clone(),
+                    _ => vec![input.clone()],
+                },
                 _ => vec![input.clone()],
             };
             stages.push(next);
-            return Value::Layer(Rc::new(Layer::Chain(stages)));
+            return self.bounded(Value::Layer(Rc::new(Layer::Chain(stages))), input_span.to(stage.span));
         }
         let first = Arg::positional(input, input_span);
         if let ExprKind::Call { callee, args, .. } = &peeled.kind {
@@ -135,8 +145,7 @@ impl<'p> Checker<'p> {
             }
             if let Value::Layer(layer) = &target
                 && let Layer::Def(configured) = &**layer
-                && configured.def.config.is_some()
-                && callee.peel().as_name().is_some()
+                && configures(configured, callee, !values.is_empty())
             {
                 let layer = self.configure(configured.def, values, peeled.span);
                 return self.apply(layer, vec![first], peeled.span, peeled.span);
@@ -145,6 +154,7 @@ impl<'p> Checker<'p> {
                 let layer = self.apply(target, values, peeled.span, callee.span);
                 return self.apply(layer, vec![first], peeled.span, peeled.span);
             }
+            let values = if let Value::Fn(_) = &target { self.layers_given(values) } else { values };
             let mut all = vec![first];
             all.extend(values);
             return self.apply(target, all, peeled.span, callee.span);
@@ -174,12 +184,28 @@ impl<'p> Checker<'p> {
         Value::Error
     }
 
+    /// Layers among the arguments of a function: written there, they are instances of the caller, named as inline ones.
+    fn layers_given(&mut self, args: Vec<Arg<'p>>) -> Vec<Arg<'p>> {
+        if !self.frame_ref().allows_weights {
+            return args;
+        }
+        args.into_iter()
+            .map(|arg| match &arg.value {
+                Value::Layer(layer) if !layer.is_bare() => {
+                    let name = self.inline_name(layer, arg.span);
+                    Arg { value: self.instances(&name, arg.value.clone(), arg.span), ..arg }
+                }
+                _ => arg,
+            })
+            .collect()
+    }
+
     /// A definition with its configuration: `dense(64)`.
     fn configure(&mut self, def: &'p ast::Def, args: Vec<Arg<'p>>, span: Span) -> Value<'p> {
         self.used.insert(def.name.span);
         let Some(params) = &def.config else { return Value::Error };
         let Some(config) = self.configuration(def, &params.params, args, span) else { return Value::Error };
-        Value::Layer(Rc::new(Layer::Def(Configured { def, config })))
+        self.bounded(Value::Layer(Rc::new(Layer::Def(Configured { def, config }))), span)
     }
 
     /// One value a configuration parameter, defaults filled in.
@@ -347,22 +373,9 @@ impl<'p> Checker<'p> {
             Value::Mapped(mapped) => self.apply_mapped(&mapped, args, span),
             Value::Custom(custom) => self.apply_custom(&custom, args, span),
             Value::Layer(layer) => {
-                let layer = match &*layer {
-                    // Piped without parentheses: all of its configuration has defaults.
-                    Layer::Def(configured) if configured.config.is_empty() => match &configured.def.config {
-                        Some(params) => {
-                            self.used.insert(configured.def.name.span);
-                            match self.configuration(configured.def, &params.params, Vec::new(), span) {
-                                Some(config) => {
-                                    Rc::new(Layer::Def(Configured { def: configured.def, config }))
-                                }
-                                None => return Value::Error,
-                            }
-                        }
-                        None => layer,
-                    },
-                    _ => layer,
-                };
+                if !self.frame_ref().allows_weights {
+                    return self.no_weights_here(span);
+                }
                 let name = self.inline_name(&layer, name_span);
                 self.apply_layer(&layer, &name, args, span)
             }

@@ -3,9 +3,9 @@
 use crate::{
     arith::Places,
     branch::Standing,
-    checker::Checker,
+    checker::{Checker, MAX_REPEAT},
     program::Item,
-    value::{Closure, Configured, Instance, Layer, Value},
+    value::{Closure, Configured, Instance, Layer, MAX_HEIGHT, MAX_LEAVES, Value},
 };
 use base::{Diagnostic, Span, did_you_mean};
 use grammar::{
@@ -27,11 +27,17 @@ impl<'p> Checker<'p> {
             ExprKind::Constant(Constant::Nan) => Value::Float(f64::NAN),
             ExprKind::Str(text) => Value::Text(text.as_str().into()),
             ExprKind::Paren(inner) => self.expr(inner),
-            ExprKind::Tuple(items) => Value::tuple(items.iter().map(|item| self.expr(item)).collect()),
+            ExprKind::Tuple(items) => {
+                let items = items.iter().map(|item| self.expr(item)).collect();
+                self.bounded(Value::tuple(items), expr.span)
+            }
             ExprKind::List(items) => {
                 let items: Vec<Value<'p>> = items.iter().map(|item| self.expr(item)).collect();
                 // Whoever takes a list takes all of it.
-                if items.iter().any(Value::is_error) { Value::Error } else { Value::list(items) }
+                if items.iter().any(Value::is_error) {
+                    return Value::Error;
+                }
+                self.bounded(Value::list(items), expr.span)
             }
             ExprKind::Unary { op, operand } => {
                 let value = self.expr(operand);
@@ -69,6 +75,16 @@ impl<'p> Checker<'p> {
             }
             ExprKind::Error => Value::Error,
         }
+    }
+
+    /// A list, tuple or chain, unless too much is inside.
+    pub fn bounded(&mut self, value: Value<'p>, span: Span) -> Value<'p> {
+        let (leaves, height) = value.extent();
+        if leaves > MAX_LEAVES || height > MAX_HEIGHT {
+            let message = format!("{} may hold {MAX_LEAVES} values, {MAX_HEIGHT} deep", value.kind());
+            return self.error("E0402", span, message, "the limit is passed here");
+        }
+        value
     }
 
     /// What a name means, if anything: bindings, then the file, then the library.
@@ -307,7 +323,7 @@ impl<'p> Checker<'p> {
                     self.assert(condition, within.as_ref(), message.as_ref());
                 }
                 StmtKind::Fn(def) => {
-                    let env = self.frame_ref().snapshot(|_| true);
+                    let env = self.frame_ref().snapshot_of(&crate::mentions::mentions(def));
                     let frame = self.frame_ref().id;
                     let closure = Value::Fn(Rc::new(Closure { def, env: Some(env), frame }));
                     self.frame().bind(&def.name.text, closure, def.name.span);
@@ -345,6 +361,7 @@ impl<'p> Checker<'p> {
             }
         };
         for (target, value) in targets.iter().zip(values) {
+            let value = self.instances(&target.text, value, target.span);
             if target.text != "_" {
                 self.frame().bind(&target.text, value, target.span);
             }
@@ -359,14 +376,7 @@ impl<'p> Checker<'p> {
         value: Value<'p>,
         expr: &'p ast::Expr,
     ) -> Value<'p> {
-        let value = match value {
-            Value::Layer(layer) => {
-                let frame = self.frame_ref().id;
-                let instance =
-                    Rc::new(Instance { name: target.text.clone(), layer, frame, replaced: Vec::new() });
-                self.frame().instances.insert(target.text.clone(), instance.clone());
-                Value::Instance(instance)
-            }
+        let value = match self.instances(&target.text, value, target.span) {
             Value::List(items) if has_float(&items) => {
                 Self::tensor_or_error(self.tensor(&Value::List(items), None, expr.span))
             }
@@ -376,6 +386,32 @@ impl<'p> Checker<'p> {
         let hint = self.dtype(ty.name);
         let Some(id) = self.tensor(&value, hint, expr.span) else { return Value::Error };
         Self::tensor_or_error(self.ascribe(id, ty, expr.span, &format!("`{}`", target.text)))
+    }
+
+    /// A layer that gets a name is an instance; those of a list or a tuple are `name.0`, `name.1`, ….
+    pub fn instances(&mut self, name: &str, value: Value<'p>, span: Span) -> Value<'p> {
+        match &value {
+            Value::Layer(layer) => {
+                let frame = self.frame_ref().id;
+                let layer = layer.clone();
+                let instance = Rc::new(Instance { name: name.into(), layer, frame, replaced: Vec::new() });
+                self.frame().instances.insert(name.into(), instance.clone());
+                Value::Instance(instance)
+            }
+            Value::List(items) if value.lists_layers() => Value::list(self.numbered(name, items, span)),
+            Value::Tuple(items) if value.lists_layers() => Value::tuple(self.numbered(name, items, span)),
+            _ => value,
+        }
+    }
+
+    fn numbered(&mut self, name: &str, items: &[Value<'p>], span: Span) -> Vec<Value<'p>> {
+        if self.frame_ref().instances.len() as i64 > MAX_REPEAT {
+            let message = format!("more than {MAX_REPEAT} instances of layers stand in one body");
+            self.error("E0402", span, message, "the limit is passed here");
+            return vec![Value::Error; items.len()];
+        }
+        let items = items.iter().enumerate();
+        items.map(|(number, item)| self.instances(&format!("{name}.{number}"), item.clone(), span)).collect()
     }
 
     fn require(&mut self, condition: &'p ast::Expr, message: Option<&'p ast::Text>) {
@@ -485,8 +521,8 @@ impl<'p> Checker<'p> {
             _ => first.to_string(),
         };
         let first = first.as_str();
-        path.insert(0, first.to_string());
-        let full = path.join(".");
+        let full = format!("{first}.{}", path.join("."));
+        path.insert(0, root.as_name().unwrap_or_default().to_string());
         if let Some((id, _)) = self.frame_ref().weights.get(&full) {
             return Value::Tensor(*id);
         }
@@ -498,27 +534,28 @@ impl<'p> Checker<'p> {
         {
             return Value::Error;
         }
-        if !self.frame_ref().instances.contains_key(first) {
-            let help = self.function_for(first, &field.text);
+        let prefix = format!("{first}.");
+        let written = root.as_name().unwrap_or_default();
+        if !self.frame_ref().instances.keys().any(|name| name == first || name.starts_with(&prefix)) {
+            let help = self.function_for(written, &field.text);
             return self.report(
-                Diagnostic::error("E0311", format!("`{first}` is not an instance of a layer"))
+                Diagnostic::error("E0311", format!("`{written}` is not an instance of a layer"))
                     .label(root.span, "has no weights")
                     .maybe_help(help),
             );
         }
+        let names = self.frame_ref().weights.keys().filter(|name| name.starts_with(&prefix));
+        let names: Vec<String> = names.map(|name| self.shown_name(name)).collect();
         // An instance that is not applied, after a fault that may be why.
-        let applied = self.frame_ref().weights.keys().any(|name| name.starts_with(&format!("{first}.")));
-        if !applied && self.frame_ref().faulty {
+        if names.is_empty() && self.frame_ref().faulty {
             return Value::Error;
         }
-        let prefix = format!("{first}.");
-        let names: Vec<String> =
-            self.frame_ref().weights.keys().filter(|name| name.starts_with(&prefix)).cloned().collect();
+        let full = path.join(".");
         let mut diagnostic =
             Diagnostic::error("E0207", format!("there is no weight `{full}`")).label(span, "not found");
         if names.is_empty() {
             diagnostic = diagnostic.help(format!(
-                "`{first}` has not been applied yet, so its weights have no shapes: use it first"
+                "`{written}` has not been applied yet, so its weights have no shapes: use it first"
             ));
         } else if let Some(near) = did_you_mean(&full, names.iter().map(String::as_str)) {
             diagnostic = diagnostic.did_you_mean(span, Some(near));

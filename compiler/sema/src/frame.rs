@@ -158,4 +158,13 @@ impl<'p> Frame<'p> {
         let visible = self.scopes.iter().flatten();
         Rc::new(visible.filter(|b| keep(&b.value)).map(|b| (b.name.clone(), b.value.clone())).collect())
     }
+
+    /// The bindings of these names; of those that hide each other, the inner one.
+    pub fn snapshot_of(&self, names: &BTreeSet<&str>) -> Env<'p> {
+        let mut found: BTreeMap<&str, (Rc<str>, Value<'p>)> = BTreeMap::new();
+        for binding in self.scopes.iter().flatten().filter(|binding| names.contains(&*binding.name)) {
+            found.insert(&binding.name, (binding.name.clone(), binding.value.clone()));
+        }
+        Rc::new(found.into_values().collect())
+    }
 }

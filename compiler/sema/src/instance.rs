@@ -2,6 +2,7 @@
 
 mod compile;
 mod declare;
+mod outside;
 mod repeat;
 
 pub use declare::belongs_to_session;
@@ -40,14 +41,11 @@ impl<'p> Checker<'p> {
         if args.iter().any(|arg| arg.value.is_error()) {
             return Value::Error;
         }
-        if !self.frame_ref().allows_weights {
-            return self.report(
-                Diagnostic::error("E0410", "a `fn` has no weights, so it cannot apply a layer")
-                    .label(span, "a layer is applied here")
-                    .help("make it a `layer`, or pass the instance's result in"),
-            );
-        }
         match &**layer {
+            Layer::Def(_) if layer.is_bare() => match self.with_defaults(layer, span) {
+                Some(layer) => self.apply_layer(&layer, name, args, span),
+                None => Value::Error,
+            },
             Layer::Def(configured) => {
                 self.note_instance(layer, name);
                 self.apply_def(configured, name, &[], args, span)
@@ -57,6 +55,15 @@ impl<'p> Checker<'p> {
         }
     }
 
+    /// A layer that is named without parentheses, with the defaults of its configuration.
+    fn with_defaults(&mut self, layer: &Layer<'p>, span: Span) -> Option<Rc<Layer<'p>>> {
+        let Layer::Def(Configured { def, .. }) = *layer else { return None };
+        self.used.insert(def.name.span);
+        let params = def.config.as_ref().map_or(&[][..], |list| &list.params[..]);
+        let config = self.configuration(def, params, Vec::new(), span)?;
+        Some(Rc::new(Layer::Def(Configured { def, config })))
+    }
+
     /// Remembers an inline instance, for `block.0.w`.
     fn note_instance(&mut self, layer: &Rc<Layer<'p>>, name: &str) {
         if !self.frame_ref().instances.contains_key(name) {
@@ -64,6 +71,14 @@ impl<'p> Checker<'p> {
             let instance = Instance { name: name.to_string(), layer, frame, replaced: Vec::new() };
             self.frame().instances.insert(name.to_string(), Rc::new(instance));
         }
+    }
+
+    pub fn no_weights_here(&mut self, span: Span) -> Value<'p> {
+        self.report(
+            Diagnostic::error("E0410", "a `fn` has no weights, so it cannot make an instance of a layer")
+                .label(span, "a layer is applied here")
+                .help("make it a `layer`, or bind the instance outside, as in `fc = dense(64)`"),
+        )
     }
 
     /// An instance, some of whose weights may stand for others.
@@ -143,22 +158,7 @@ impl<'p> Checker<'p> {
                     } else {
                         format!("{name}.{base}_{number}")
                     };
-                    // A layer named without parentheses takes its defaults.
-                    match &**layer {
-                        Layer::Def(configured)
-                            if configured.config.is_empty() && configured.def.config.is_some() =>
-                        {
-                            let params =
-                                configured.def.config.as_ref().map_or(&[][..], |list| &list.params[..]);
-                            let Some(config) = self.configuration(configured.def, params, Vec::new(), span)
-                            else {
-                                return Value::Error;
-                            };
-                            let layer = Rc::new(Layer::Def(Configured { def: configured.def, config }));
-                            self.apply_layer(&layer, &inner, args, span)
-                        }
-                        _ => self.apply_layer(layer, &inner, args, span),
-                    }
+                    self.apply_layer(layer, &inner, args, span)
                 }
                 other => self.apply(other.clone(), args, span, span),
             };
@@ -186,11 +186,11 @@ impl<'p> Checker<'p> {
         let Some(given) = self.match_args(&def.name.text, &def.inputs.params, args, span) else {
             return Value::Error;
         };
-        let Some((compiled, operands)) = self.compile(def, &configured.config, given, span) else {
+        let Some((compiled, given)) = self.compile(def, &configured.config, given, span) else {
             return Value::Error;
         };
-        let input_types: Vec<Type> = operands.iter().map(|id| self.ty(*id).clone()).collect();
-        let value = self.call_compiled(&compiled, operands, Some(name), replaced, span);
+        let input_types: Vec<Type> = given.operands.iter().map(|id| self.ty(*id).clone()).collect();
+        let value = self.call_compiled(&compiled, given, Some(name), replaced, span);
         self.note_layer(name, def, compiled.func, input_types, &value);
         value
     }

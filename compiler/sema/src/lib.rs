@@ -19,6 +19,7 @@ mod groups;
 mod index;
 mod instance;
 mod lints;
+mod mentions;
 mod names;
 mod natives;
 mod outline;

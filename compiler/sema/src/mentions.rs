@@ -1,22 +1,33 @@
-//! The names that a definition mentions: what a function inside a body may need of what stands around it.
+//! The names that a definition needs of what stands around it: those that it mentions and does not bind first.
 
 use grammar::ast::{self, Block, Expr, ExprKind, StmtKind, SubscriptKind};
 use std::collections::BTreeSet;
 
-/// Every name in a definition, bound inside or not.
+/// Free names of a definition, or a few more: what only one branch of an `if` binds counts as free.
 pub fn mentions(def: &ast::Def) -> BTreeSet<&str> {
-    let mut walk = Walk(BTreeSet::new());
+    let mut walk = Walk { free: BTreeSet::new(), bound: Vec::new() };
     walk.def(def);
-    walk.0
+    walk.free
 }
 
-struct Walk<'p>(BTreeSet<&'p str>);
+struct Walk<'p> {
+    free: BTreeSet<&'p str>,
+    bound: Vec<&'p str>,
+}
 
 impl<'p> Walk<'p> {
+    fn name(&mut self, name: &'p str) {
+        if !self.bound.contains(&name) {
+            self.free.insert(name);
+        }
+    }
+
     fn def(&mut self, def: &'p ast::Def) {
+        let outside = self.bound.len();
         for param in def.config.iter().chain([&def.inputs]).flat_map(|list| &list.params) {
             param.ty.iter().for_each(|ty| self.ty(ty));
             param.default.iter().for_each(|expr| self.expr(expr));
+            self.bound.push(&param.name.text);
         }
         match &def.results {
             Some(ast::Results::One(ty)) => self.ty(ty),
@@ -28,51 +39,63 @@ impl<'p> Walk<'p> {
             ast::Body::Expr(expr) => self.expr(expr),
             ast::Body::Block(block) => self.block(block),
         }
+        self.bound.truncate(outside);
     }
 
     fn ty(&mut self, ty: &'p ast::Type) {
         for dim in &ty.dims {
             match dim {
-                ast::Dim::Rest(name) => drop(self.0.insert(&name.text)),
+                ast::Dim::Rest(name) => self.name(&name.text),
                 ast::Dim::Expr(expr) => self.expr(expr),
             }
         }
     }
 
     fn block(&mut self, block: &'p Block) {
+        let outside = self.bound.len();
         for stmt in &block.stmts {
             match &stmt.kind {
                 StmtKind::Expr(value) => self.expr(value),
-                StmtKind::Bind { ty, value, .. } => {
+                StmtKind::Bind { targets, ty, value } => {
                     ty.iter().for_each(|ty| self.ty(ty));
                     self.expr(value);
+                    self.bound.extend(targets.iter().map(|target| target.text.as_str()));
                 }
-                StmtKind::Equation { value, bounds, .. } => {
+                StmtKind::Equation { name, value, bounds, .. } => {
                     self.expr(value);
-                    bounds.iter().flat_map(|bound| [&bound.start, &bound.end]).for_each(|expr| self.expr(expr));
+                    for bound in bounds {
+                        self.expr(&bound.start);
+                        self.expr(&bound.end);
+                    }
+                    self.bound.push(&name.text);
                 }
                 StmtKind::Write { state, value } => {
-                    self.0.insert(&state.text);
+                    self.name(&state.text);
                     self.expr(value);
                 }
                 StmtKind::Param(decl) | StmtKind::State(decl) => {
                     decl.ty.iter().for_each(|ty| self.ty(ty));
                     decl.init.iter().for_each(|expr| self.expr(expr));
+                    self.bound.push(&decl.name.text);
                 }
                 StmtKind::Require { condition, .. } => self.expr(condition),
                 StmtKind::Assert { condition, within, .. } => {
                     self.expr(condition);
                     within.iter().for_each(|expr| self.expr(expr));
                 }
-                StmtKind::Fn(def) => self.def(def),
+                StmtKind::Fn(def) => {
+                    self.def(def);
+                    self.bound.push(&def.name.text);
+                }
                 StmtKind::Error => {}
             }
         }
+        self.bound.truncate(outside);
     }
 
     fn expr(&mut self, expr: &'p Expr) {
         match &expr.kind {
-            ExprKind::Name(name) => drop(self.0.insert(name)),
+            ExprKind::Name(name) => self.name(name),
             ExprKind::Paren(inner) | ExprKind::Unary { operand: inner, .. } => self.expr(inner),
             ExprKind::Tuple(items) | ExprKind::List(items) => items.iter().for_each(|item| self.expr(item)),
             ExprKind::Binary { left: a, right: b, .. } | ExprKind::Range { start: a, end: b } => {

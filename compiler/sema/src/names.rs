@@ -7,8 +7,12 @@ use grammar::ast::{self, DefKind, ExprKind, StmtKind, SubscriptKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 struct Walk<'c, 'p> {
-    is_layer: &'c dyn Fn(&str) -> bool,
+    /// What a name means at the top of the files.
+    find: &'c dyn Fn(&str) -> Option<&'p ast::Def>,
     bound: BTreeSet<&'p str>,
+    /// Parameters that may be layers: what they are given is called after them.
+    open: BTreeSet<&'p str>,
+    functions: BTreeSet<&'p str>,
     names: BTreeMap<Span, String>,
     taken: BTreeSet<String>,
 }
@@ -17,26 +21,30 @@ impl<'p> Checker<'p> {
     /// The place of each expression that makes an inline instance in the body of `def`, with the instance's name.
     pub fn inline_names(&self, def: &'p ast::Def) -> BTreeMap<Span, String> {
         let file = def.span.file;
-        let is_layer = |name: &str| match self.program.find(file, name) {
-            Some(Item::Def(def)) => matches!(def.kind, DefKind::Layer | DefKind::Model),
-            Some(_) => false,
-            None => name == "chain",
+        let find = |name: &str| match self.program.find(file, name) {
+            Some(Item::Def(def)) => Some(def),
+            _ => None,
         };
+        let lists: Vec<&'p ast::Param> =
+            def.config.iter().chain([&def.inputs]).flat_map(|list| &list.params).collect();
+        let untyped = lists.iter().filter(|param| param.ty.is_none());
         let mut walk = Walk {
-            is_layer: &is_layer,
+            find: &find,
             bound: BTreeSet::new(),
+            open: untyped.map(|param| param.name.text.as_str()).collect(),
+            functions: BTreeSet::new(),
             names: BTreeMap::new(),
             taken: BTreeSet::new(),
         };
-        let lists = def.config.iter().chain([&def.inputs]);
-        walk.bound.extend(lists.flat_map(|list| list.params.iter().map(|param| param.name.text.as_str())));
+        if let ast::Body::Block(block) = &def.body {
+            walk.bindings(block);
+        }
+        walk.open.retain(|name| !walk.bound.contains(name));
+        walk.taken = walk.bound.iter().map(|name| name.to_string()).collect();
+        walk.bound.extend(lists.iter().map(|param| param.name.text.as_str()));
         match &def.body {
             ast::Body::Expr(expr) => walk.expr(expr),
-            ast::Body::Block(block) => {
-                walk.bindings(block);
-                walk.taken = walk.bound.iter().map(|name| name.to_string()).collect();
-                walk.block(block);
-            }
+            ast::Body::Block(block) => walk.block(block),
         }
         walk.names
     }
@@ -49,6 +57,7 @@ impl<'p> Walk<'_, 'p> {
                 StmtKind::Bind { targets, .. } => {
                     self.bound.extend(targets.iter().map(|name| name.text.as_str()))
                 }
+                StmtKind::Fn(def) => drop(self.functions.insert(&def.name.text)),
                 StmtKind::Expr(ast::Expr { kind: ExprKind::If { arms, otherwise }, .. }) => {
                     arms.iter().for_each(|arm| self.bindings(&arm.body));
                     otherwise.iter().for_each(|block| self.bindings(block));
@@ -75,42 +84,84 @@ impl<'p> Walk<'_, 'p> {
     /// `dense(64)` or `dense` where it is applied.
     fn applied(&mut self, expr: &'p ast::Expr) {
         let expr = expr.peel();
-        let name = match &expr.kind {
-            ExprKind::Name(name) => Some(name),
-            ExprKind::Call { callee, args, .. } => {
-                args.iter().for_each(|arg| self.expr(&arg.value));
-                match &callee.peel().kind {
-                    ExprKind::Name(name) => Some(name),
-                    _ => {
-                        self.applied(callee);
-                        None
-                    }
+        match &expr.kind {
+            ExprKind::Name(name) => self.instance(name, &[expr.span]),
+            ExprKind::Call { callee, args, .. } => match &callee.peel().kind {
+                ExprKind::Name(name) => {
+                    self.args(name, args);
+                    // The call configures the layer, or gives it further inputs.
+                    self.instance(name, &[expr.span, callee.span]);
                 }
-            }
+                _ => {
+                    args.iter().for_each(|arg| self.expr(&arg.value));
+                    self.applied(callee);
+                }
+            },
             ExprKind::If { arms, otherwise } => {
                 for arm in arms {
                     self.expr(&arm.condition);
                     arm.body.last_expr().into_iter().for_each(|last| self.applied(last));
                 }
                 otherwise.iter().filter_map(|block| block.last_expr()).for_each(|last| self.applied(last));
-                None
             }
-            _ => {
-                self.expr(expr);
-                None
+            _ => self.expr(expr),
+        }
+    }
+
+    /// What is given to a function is an instance of the caller where it is a layer with its configuration.
+    fn args(&mut self, callee: &str, args: &'p [ast::Arg]) {
+        let is_function = self.functions.contains(callee)
+            || (!self.bound.contains(callee) && self.kind(callee) == Some(DefKind::Fn));
+        for arg in args {
+            match &arg.value.peel().kind {
+                ExprKind::Call { .. } if is_function && self.makes_layer(&arg.value) => {
+                    self.applied(&arg.value);
+                }
+                ExprKind::Name(name) if is_function && self.open.contains(name.as_str()) => {
+                    self.instance(name, &[arg.value.span]);
+                }
+                _ => self.expr(&arg.value),
             }
-        };
-        let Some(name) = name else { return };
-        if self.bound.contains(name.as_str()) || !(self.is_layer)(name) {
+        }
+    }
+
+    fn makes_layer(&self, expr: &ast::Expr) -> bool {
+        let ExprKind::Call { callee, .. } = &expr.peel().kind else { return false };
+        let name = callee.as_name().unwrap_or("");
+        !self.bound.contains(name) && self.is_layer(name)
+    }
+
+    fn is_layer(&self, name: &str) -> bool {
+        match self.kind(name) {
+            Some(kind) => matches!(kind, DefKind::Layer | DefKind::Model),
+            // Unless the files say otherwise.
+            None => name == "chain",
+        }
+    }
+
+    fn kind(&self, name: &str) -> Option<DefKind> {
+        (self.find)(name).map(|def| def.kind)
+    }
+
+    /// A layer of the files that has inputs only, and is no name of the body.
+    fn is_plain(&self, name: &str) -> bool {
+        !self.bound.contains(name) && (self.find)(name).is_some_and(|def| def.config.is_none())
+    }
+
+    /// Gives the next name to the instance that is made at these places, if one is.
+    fn instance(&mut self, name: &str, places: &[Span]) {
+        if !self.open.contains(name) && (self.bound.contains(name) || !self.is_layer(name)) {
             return;
         }
-        let mut full = name.clone();
+        let mut full = name.to_string();
         let mut number = 0;
         while !self.taken.insert(full.clone()) {
             number += 1;
             full = format!("{name}_{number}");
         }
-        self.names.insert(expr.span, full);
+        for place in places {
+            self.names.insert(*place, full.clone());
+        }
     }
 
     fn expr(&mut self, expr: &'p ast::Expr) {
@@ -132,9 +183,15 @@ impl<'p> Walk<'_, 'p> {
             }
             ExprKind::Call { callee, args, .. } => {
                 match &callee.peel().kind {
+                    ExprKind::Name(name) => {
+                        self.args(name, args);
+                        let without_configuration = self.open.contains(name.as_str()) || self.is_plain(name);
+                        if without_configuration {
+                            self.instance(name, &[callee.span]);
+                        }
+                        return;
+                    }
                     ExprKind::Call { .. } => self.applied(callee),
-                    // A layer without configuration, applied directly.
-                    ExprKind::Name(_) => {}
                     _ => self.expr(callee),
                 }
                 args.iter().for_each(|arg| self.expr(&arg.value));

@@ -343,9 +343,12 @@ impl<'p> Checker<'p> {
         let mut stages = Vec::new();
         for arg in args.rest() {
             match arg.value {
-                Value::Layer(_) | Value::Fn(_) | Value::Native(_) | Value::Mapped(_) | Value::Custom(_) => {
-                    stages.push(arg.value)
-                }
+                Value::Layer(_)
+                | Value::Instance(_)
+                | Value::Fn(_)
+                | Value::Native(_)
+                | Value::Mapped(_)
+                | Value::Custom(_) => stages.push(arg.value),
                 other => {
                     let message =
                         format!("`chain` composes layers and functions, but this is {}", other.kind());
@@ -356,7 +359,7 @@ impl<'p> Checker<'p> {
         if stages.is_empty() {
             return self.error("E0208", args.span, "`chain` needs at least one layer", "nothing to compose");
         }
-        Value::Layer(Rc::new(Layer::Chain(stages)))
+        self.bounded(Value::Layer(Rc::new(Layer::Chain(stages))), args.span)
     }
 
     fn clip(&mut self, name: &str, args: &mut Args<'p>) -> Option<Value<'p>> {

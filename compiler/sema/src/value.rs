@@ -1,5 +1,9 @@
 //! What an expression is while checking: a tensor of the function under construction, or something known right now.
 
+mod walk;
+
+pub use walk::{MAX_HEIGHT, MAX_LEAVES, Place};
+
 use grammar::ast;
 use graph::{DType, NodeId};
 use shape::Dim;
@@ -113,6 +117,19 @@ pub struct Replaced<'p> {
     pub span: base::Span,
 }
 
+impl Layer<'_> {
+    /// Named, but its configuration is not given yet: `dense`, where `dense(64)` has one.
+    pub fn is_bare(&self) -> bool {
+        match self {
+            Layer::Def(configured) => {
+                configured.config.is_empty()
+                    && configured.def.config.as_ref().is_some_and(|list| !list.params.is_empty())
+            }
+            _ => false,
+        }
+    }
+}
+
 impl<'p> Value<'p> {
     pub fn dim(dim: Dim) -> Value<'p> {
         match dim.as_const() {
@@ -170,67 +187,5 @@ impl<'p> Value<'p> {
             Value::Field(_) => "a field of the data",
             Value::Clip(_) => "a gradient limit",
         }
-    }
-
-    /// Whether a tensor of some frame is inside: such a value cannot configure a layer that is compiled apart.
-    pub fn holds_tensor(&self) -> bool {
-        match self {
-            Value::Tensor(_) => true,
-            Value::List(items) | Value::Tuple(items) => items.iter().any(Value::holds_tensor),
-            Value::Fn(closure) => {
-                closure.env.as_ref().is_some_and(|env| env.iter().any(|(_, value)| value.holds_tensor()))
-            }
-            Value::Layer(layer) => match &**layer {
-                Layer::Def(configured) => configured.config.iter().any(Value::holds_tensor),
-                Layer::Chain(stages) => stages.iter().any(Value::holds_tensor),
-                Layer::Repeat { body, .. } => body.holds_tensor(),
-            },
-            Value::Mapped(mapped) => mapped.function.holds_tensor(),
-            Value::Custom(custom) => custom.function.holds_tensor() || custom.backward.holds_tensor(),
-            Value::Instance(_) => true,
-            _ => false,
-        }
-    }
-
-    /// Two values with one fingerprint configure a layer alike. Definitions are told apart by their address.
-    pub fn fingerprint(&self, out: &mut String) {
-        use std::fmt::Write;
-        let _ = match self {
-            Value::Fn(closure) => write!(out, "fn{:p};", closure.def),
-            Value::Layer(layer) => {
-                match &**layer {
-                    Layer::Def(configured) => {
-                        let _ = write!(out, "layer{:p}(", configured.def);
-                        configured.config.iter().for_each(|value| value.fingerprint(out));
-                    }
-                    Layer::Chain(stages) => {
-                        out.push_str("chain(");
-                        stages.iter().for_each(|value| value.fingerprint(out));
-                    }
-                    Layer::Repeat { count, name, body } => {
-                        let _ = write!(out, "repeat {count} {name}(");
-                        body.fingerprint(out);
-                    }
-                }
-                write!(out, ");")
-            }
-            Value::Mapped(mapped) => {
-                let _ = write!(out, "vmap {}(", mapped.axis);
-                mapped.function.fingerprint(out);
-                write!(out, ");")
-            }
-            Value::Custom(custom) => {
-                out.push_str("custom(");
-                custom.function.fingerprint(out);
-                custom.backward.fingerprint(out);
-                write!(out, ");")
-            }
-            Value::List(items) | Value::Tuple(items) => {
-                out.push('[');
-                items.iter().for_each(|value| value.fingerprint(out));
-                write!(out, "];")
-            }
-            other => write!(out, "{other:?};"),
-        };
     }
 }

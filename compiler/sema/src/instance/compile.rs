@@ -1,6 +1,10 @@
 //! The function of a signature, and calls of it.
 
-use super::{PATH_FACTOR, PATH_PRIME, path_hash};
+use super::{
+    PATH_FACTOR, PATH_PRIME,
+    outside::{OperandType, Operands, Outside, Unfit},
+    path_hash,
+};
 use crate::{
     call::Arg,
     checker::{Checker, Compiled},
@@ -17,53 +21,51 @@ use std::{collections::BTreeMap, rc::Rc};
 const ENTRY_POINTS: [&str; 9] =
     ["run", "init", "reset", "grad", "step", "accumulate", "eval", "eval_finish", "fit"];
 
+/// What a call gives to a compiled function.
+pub(super) struct Given<'p> {
+    pub operands: Vec<NodeId>,
+    pub outside: Outside<'p>,
+}
+
 impl<'p> Checker<'p> {
     pub fn call_composite(&mut self, def: &'p ast::Def, args: Vec<Arg<'p>>, span: Span) -> Value<'p> {
         let Some(given) = self.match_args(&def.name.text, &def.inputs.params, args, span) else {
             return Value::Error;
         };
-        let Some((compiled, operands)) = self.compile(def, &[], given, span) else { return Value::Error };
-        self.call_compiled(&compiled, operands, None, &[], span)
+        let Some((compiled, given)) = self.compile(def, &[], given, span) else { return Value::Error };
+        self.call_compiled(&compiled, given, None, &[], span)
     }
 
-    /// The function of a layer (or a composite `fn`) for these arguments, and the tensors among them.
+    /// The function of a layer (or a composite `fn`) for these arguments, and the tensors and instances among them.
     pub(super) fn compile(
         &mut self,
         def: &'p ast::Def,
         config: &[Value<'p>],
         given: Vec<Option<Arg<'p>>>,
         span: Span,
-    ) -> Option<(Rc<Compiled<'p>>, Vec<NodeId>)> {
-        use std::fmt::Write;
+    ) -> Option<(Rc<Compiled<'p>>, Given<'p>)> {
         let mode = self.frame_ref().mode;
         let mut key = format!("{def:p}|{}{}{}|", mode.training, mode.fit, self.generic);
+        let mut outside = Outside::default();
+        let mut entered = Vec::new();
         for value in config {
-            if let Value::Instance(instance) = value {
-                let message = format!("`{}` belongs to the layer that it is bound in", instance.name);
-                self.report(
-                    Diagnostic::error("E0408", message)
-                        .label(span, format!("so it cannot be used inside `{}`", def.name.text))
-                        .help("pass the layer itself, as in `dense(64)`: it is made anew inside"),
-                );
-                return None;
+            match outside.enter(value, &mut None) {
+                Ok(value) => {
+                    value.fingerprint(&mut key);
+                    entered.push(value);
+                }
+                Err(unfit) => {
+                    let what = format!("the configuration of `{}`", def.name.text);
+                    return self.unfit(&unfit, &what, def, span);
+                }
             }
-            if value.holds_tensor() {
-                self.error(
-                    "E0411",
-                    span,
-                    format!("the configuration of `{}` holds a tensor", def.name.text),
-                    "configuration is known while compiling; pass tensors as inputs",
-                );
-                return None;
-            }
-            value.fingerprint(&mut key);
         }
         if self.missing(def, &def.inputs.params, &given, span) {
             return None;
         }
         // Each input: a tensor operand, or a value known now that becomes part of the signature.
-        let mut operands = Vec::new();
-        let mut inputs: Vec<(Value<'p>, Span, Vec<Option<Span>>)> = Vec::new();
+        let mut operands = Operands::default();
+        let mut inputs: Vec<(Value<'p>, Span)> = Vec::new();
         for (param, arg) in def.inputs.params.iter().zip(given) {
             let (value, place) = match (arg, &param.default) {
                 (Some(arg), _) => (arg.value, arg.span),
@@ -88,26 +90,81 @@ impl<'p> Checker<'p> {
                 }
                 _ => value,
             };
-            match &value {
-                Value::Error => return None,
-                Value::Tensor(id) => {
-                    let _ = write!(key, "{};", self.ty(*id));
-                    operands.push(*id);
-                    let origins = self.frame_ref().origins.get(id.index()).cloned().unwrap_or_default();
-                    inputs.push((value, place, origins));
+            if value.is_error() {
+                return None;
+            }
+            match outside.enter(&value, &mut Some(&mut operands)) {
+                Ok(value) => {
+                    self.signature(&value, &mut key);
+                    inputs.push((value, place));
                 }
-                other => {
-                    other.fingerprint(&mut key);
-                    inputs.push((value, place, Vec::new()));
+                Err(unfit) => {
+                    let what = format!("`{}` of `{}`", param.name.text, def.name.text);
+                    return self.unfit(&unfit, &what, def, place);
                 }
             }
         }
-        if let Some(known) = self.compiled.get(&key) {
-            return known.clone().map(|compiled| (compiled, operands));
+        for id in &operands.ids {
+            let origins = self.frame_ref().origins.get(id.index()).cloned().unwrap_or_default();
+            let (ty, dtype) = (self.ty(*id).clone(), self.dtype_origin(*id));
+            operands.types.insert(*id, OperandType { ty, origins, dtype });
         }
-        let compiled = self.compile_fresh(def, config, inputs, span).map(Rc::new);
-        self.compiled.insert(key, compiled.clone());
-        compiled.map(|compiled| (compiled, operands))
+        let compiled = match self.compiled.get(&key) {
+            Some(known) => known.clone(),
+            None => {
+                let compiled = self.compile_fresh(def, &entered, inputs, &operands, span).map(Rc::new);
+                self.compiled.insert(key, compiled.clone());
+                compiled
+            }
+        };
+        compiled.map(|compiled| (compiled, Given { operands: operands.ids, outside }))
+    }
+
+    /// An input's part of a signature: the types of tensors, whatever they are, and other values as they are.
+    fn signature(&self, value: &Value<'p>, key: &mut String) {
+        use std::fmt::Write;
+        match value {
+            Value::Tensor(id) => {
+                let _ = write!(key, "{};", self.ty(*id));
+            }
+            Value::List(items) | Value::Tuple(items) => {
+                key.push(if matches!(value, Value::List(_)) { '[' } else { '(' });
+                items.iter().for_each(|item| self.signature(item, key));
+                key.push_str("];");
+            }
+            value => value.fingerprint(key),
+        }
+    }
+
+    fn unfit<T>(&mut self, unfit: &Unfit, what: &str, def: &'p ast::Def, span: Span) -> Option<T> {
+        let here = format!("so it cannot be used inside `{}`", def.name.text);
+        match unfit {
+            Unfit::Tensor => {
+                let message = format!("{what} holds a tensor");
+                let label = "configuration is known while compiling; pass tensors as inputs";
+                self.error("E0411", span, message, label)
+            }
+            Unfit::TooMany => self.error(
+                "E0402",
+                span,
+                format!("{what} holds too many tensors"),
+                "the limit is passed here",
+            ),
+            Unfit::Function(name) => self.report(
+                Diagnostic::error("E0408", format!("`{name}` sees tensors of the layer it was written in"))
+                    .label(span, here)
+                    .help("let it take these tensors as inputs"),
+            ),
+            Unfit::Replaced(name) => {
+                let message = format!("`{name}` is an instance with other weights in place of its own");
+                self.report(
+                    Diagnostic::error("E0408", message)
+                        .label(span, here)
+                        .help("what `with` gives is used where it is made"),
+                )
+            }
+        };
+        None
     }
 
     /// The default of an input: it sees the definition's file and configuration, and nothing of the caller.
@@ -133,25 +190,12 @@ impl<'p> Checker<'p> {
         &mut self,
         def: &'p ast::Def,
         config: &[Value<'p>],
-        inputs: Vec<(Value<'p>, Span, Vec<Option<Span>>)>,
+        inputs: Vec<(Value<'p>, Span)>,
+        operands: &Operands,
         span: Span,
     ) -> Option<Compiled<'p>> {
         let mode = self.frame_ref().mode;
         let facts = self.frame_ref().function.facts.clone();
-        let dtypes: Vec<Option<Span>> = inputs
-            .iter()
-            .map(|(value, ..)| match value {
-                Value::Tensor(id) => self.dtype_origin(*id),
-                _ => None,
-            })
-            .collect();
-        let types: Vec<Option<Type>> = inputs
-            .iter()
-            .map(|(value, ..)| match value {
-                Value::Tensor(id) => Some(self.ty(*id).clone()),
-                _ => None,
-            })
-            .collect();
         let errors_before = self.n_errors();
         self.calls.push((def, span));
         self.push_frame(&def.name.text, mode, Some(def));
@@ -161,27 +205,21 @@ impl<'p> Checker<'p> {
             self.frame().function.composite = Some(def.name.text.clone());
         }
         for (param, value) in def.config.iter().flat_map(|list| &list.params).zip(config) {
-            self.frame().bind(&param.name.text, value.clone(), param.name.span);
+            let value = self.settle(value);
+            self.frame().bind(&param.name.text, value, param.name.span);
         }
         let mut fine = true;
-        let inputs = inputs.into_iter().zip(types).zip(dtypes);
-        for (param, (((value, place, origins), ty), dtype)) in def.inputs.params.iter().zip(inputs) {
+        for (param, (value, place)) in def.inputs.params.iter().zip(inputs) {
             self.arguments.insert(param.name.span, place);
-            let value = match ty {
-                Some(ty) => {
-                    let id =
-                        self.param(graph::Param { name: param.name.text.clone(), role: Role::Input, ty });
-                    self.set_origins(id, origins);
-                    self.frame().dtypes.extend(dtype.map(|dtype| (id, dtype)));
-                    match &param.ty {
-                        Some(ty) => {
-                            let what = self.parameter(param);
-                            Self::tensor_or_error(self.fit(id, ty, place, &what))
-                        }
-                        None => Value::Tensor(id),
-                    }
+            let value = self.settle(&value);
+            let value = self.receive(&value, &param.name.text, &operands.types);
+            let value = match (&value, &param.ty) {
+                (Value::Tensor(id), Some(ty)) => {
+                    let what = self.parameter(param);
+                    Self::tensor_or_error(self.fit(*id, ty, place, &what))
                 }
-                None => self.fit_input(param, value, place),
+                (Value::Tensor(_), None) => value,
+                _ => self.fit_input(param, value, place),
             };
             fine &= !value.is_error();
             self.frame().bind(&param.name.text, value, param.name.span);
@@ -252,7 +290,7 @@ impl<'p> Checker<'p> {
     pub(super) fn call_compiled(
         &mut self,
         compiled: &Compiled<'p>,
-        inputs: Vec<NodeId>,
+        given: Given<'p>,
         instance: Option<&str>,
         replaced: &[Replaced<'p>],
         span: Span,
@@ -260,8 +298,9 @@ impl<'p> Checker<'p> {
         let Some(replaced) = self.replacements(compiled, instance.unwrap_or_default(), replaced) else {
             return Value::Error;
         };
-        let full = |name: &str| full_name(instance, name);
-        if self.declare_instance(compiled, instance, &replaced, span).is_none() {
+        let Given { operands: inputs, outside } = given;
+        let full = |name: &str| outside.full_name(instance, name);
+        if self.declare_instance(compiled, &outside, instance, &replaced, span).is_none() {
             return Value::Error;
         }
         let random = if compiled.random { Some(self.random_params(span)) } else { None };
@@ -325,11 +364,12 @@ impl<'p> Checker<'p> {
     pub(super) fn declare_instance(
         &mut self,
         compiled: &Compiled<'p>,
+        outside: &Outside<'p>,
         instance: Option<&str>,
         replaced: &BTreeMap<String, NodeId>,
         span: Span,
     ) -> Option<()> {
-        let full = |name: &str| full_name(instance, name);
+        let full = |name: &str| outside.full_name(instance, name);
         for (name, weight) in &compiled.weights {
             if replaced.contains_key(name.as_str()) {
                 continue;
@@ -338,8 +378,9 @@ impl<'p> Checker<'p> {
             if let Some((id, _)) = self.frame_ref().weights.get(&name) {
                 let (have, want) = (self.ty(*id).clone(), &weight.ty);
                 if have != *want {
+                    let shown = self.shown_name(&name);
                     self.report(
-                        Diagnostic::error("E0312", format!("`{name}` is {have} in one use and {want} in another"))
+                        Diagnostic::error("E0312", format!("`{shown}` is {have} in one use and {want} in another"))
                             .label(span, format!("used here with {want}"))
                             .label(weight.span, "declared here")
                             .help("an instance that is used twice shares its weights, so both inputs need one width"),
@@ -481,9 +522,4 @@ impl<'p> Checker<'p> {
         self.frame().random = Some(params);
         params
     }
-}
-
-/// The name of a weight or state of an instance in the frame that applies it.
-pub(super) fn full_name(instance: Option<&str>, name: &str) -> String {
-    instance.map_or(name.to_string(), |instance| format!("{instance}.{name}"))
 }

@@ -1,7 +1,12 @@
 //! `repeat`: fresh instances of one layer, one after the other. Where each is the same function of other weights they are
 //! steps of one scan over tables of these, so that the work of compiling does not grow with their number.
 
-use super::{PATH_FACTOR, PATH_PRIME, compile::full_name, path_hash};
+use super::{
+    PATH_FACTOR, PATH_PRIME,
+    compile::Given,
+    outside::{Outside, is_outside},
+    path_hash,
+};
 use crate::{
     call::Arg,
     checker::{Checker, Compiled},
@@ -22,6 +27,7 @@ const FEWEST_TRAINED: i64 = 16;
 /// The instances of a repeated layer, alike but for their weights.
 struct Steps<'c, 'p> {
     compiled: &'c Compiled<'p>,
+    outside: &'c Outside<'p>,
     /// Their names, first to last.
     names: &'c [String],
     random: Option<RandomParams>,
@@ -49,6 +55,19 @@ impl<'p> Checker<'p> {
     ) -> Value<'p> {
         let fewest = if self.frame_ref().mode.training { FEWEST_TRAINED } else { FEWEST_STEPS };
         let mut args = args;
+        // Named without parentheses: all of its configuration has defaults, one for all instances.
+        let configured_body;
+        let body = match body {
+            Value::Layer(layer) if count > 0 && layer.is_bare() => {
+                let Some(layer) = self.with_defaults(layer, span) else { return Value::Error };
+                configured_body = Value::Layer(layer);
+                &configured_body
+            }
+            body => body,
+        };
+        // A tuple that goes round as one value stays one; else its parts are the first arguments of the next.
+        let as_one = matches!(args.first(), Some(Arg { value: Value::Tuple(_), .. }));
+        let mut last = args.first().map(|arg| arg.value.clone());
         for index in 0..count {
             // The first may be another function than the others: it is given f32, they are given what it makes of it.
             if index < 2
@@ -66,12 +85,25 @@ impl<'p> Checker<'p> {
                 Value::Layer(layer) => self.apply_layer(layer, &inner, args.clone(), span),
                 other => self.apply(other.clone(), args.clone(), span, span),
             };
-            if value.is_error() {
-                return Value::Error;
+            let parts = match &value {
+                Value::Error => return Value::Error,
+                Value::Tuple(parts) if !as_one => parts.to_vec(),
+                value => vec![value.clone()],
+            };
+            let taken = args.iter().take_while(|arg| arg.name.is_none()).count();
+            if parts.len() > taken {
+                let message = format!(
+                    "`{name}` gives {} values to its next instance, but takes {taken} as it stands here",
+                    parts.len()
+                );
+                return self.error("E0310", span, message, "pass as many arguments as it has results");
             }
-            args[0] = Arg::positional(value, span);
+            for (arg, part) in args.iter_mut().zip(parts) {
+                *arg = Arg::positional(part, span);
+            }
+            last = Some(value);
         }
-        args.swap_remove(0).value
+        last.unwrap_or(Value::Error)
     }
 
     /// Nothing where a step is not always the same function, from a tensor to one of its type.
@@ -97,9 +129,10 @@ impl<'p> Checker<'p> {
         if !matches!(given.first(), Some(Some(Arg { value: Value::Tensor(_), .. }))) {
             return None;
         }
-        let Some((compiled, operands)) = self.compile(def, &configured.config, given, span) else {
+        let Some((compiled, given)) = self.compile(def, &configured.config, given, span) else {
             return Some(Value::Error);
         };
+        let Given { operands, outside } = given;
         let function = &self.module.functions[compiled.func];
         let gives = function.results.first().map(|(_, _, id)| function.ty(*id));
         let alike = compiled.n_results == 1 && gives == Some(self.ty(operands[0]));
@@ -107,18 +140,24 @@ impl<'p> Checker<'p> {
         if !alike || self.frame_ref().mapped > 0 && !compiled.states.is_empty() {
             return None;
         }
+        // A state from outside goes from step to step, and is no row of a table.
+        if compiled.states.iter().any(|(name, ..)| is_outside(name))
+            || compiled.side.iter().any(|name| is_outside(name))
+        {
+            return None;
+        }
 
         let mut random = None;
         for (step, name) in names.iter().enumerate() {
             self.note_instance(layer, name);
-            if self.declare_instance(&compiled, Some(name), &BTreeMap::new(), span).is_none() {
+            if self.declare_instance(&compiled, &outside, Some(name), &BTreeMap::new(), span).is_none() {
                 return Some(Value::Error);
             }
             if step == 0 && compiled.random {
                 random = Some(self.random_params(span));
             }
         }
-        let steps = Steps { compiled: &compiled, names, random, span };
+        let steps = Steps { compiled: &compiled, outside: &outside, names, random, span };
         let input_types: Vec<Type> = operands.iter().map(|id| self.ty(*id).clone()).collect();
         let value = Self::tensor_or_error(self.scan_of(&steps, operands));
         for name in names {
@@ -128,7 +167,7 @@ impl<'p> Checker<'p> {
     }
 
     fn scan_of(&mut self, steps: &Steps<'_, 'p>, inputs: Vec<NodeId>) -> Option<NodeId> {
-        let Steps { compiled, names, random, span } = *steps;
+        let Steps { compiled, outside, names, random, span } = *steps;
         let mut fixed: Vec<NodeId> = inputs[1..].to_vec();
         let mut tables: Vec<NodeId> = Vec::new();
         let mut n_tables = 0;
@@ -141,9 +180,15 @@ impl<'p> Checker<'p> {
             .collect();
         for (name, role) in &params {
             sources.push(match (role, name.as_str(), random) {
+                // One for all steps.
+                (Role::Weight, ..) if is_outside(name) => {
+                    let full = outside.full_name(None, name);
+                    fixed.push(self.frame_ref().weights.get(&full).map(|(id, _)| *id)?);
+                    Source::Fixed(fixed.len() - 1)
+                }
                 (Role::Weight | Role::State, ..) => {
                     for instance in names {
-                        let full = full_name(Some(instance), name);
+                        let full = outside.full_name(Some(instance), name);
                         let frame = self.frame_ref();
                         tables.push(match role {
                             Role::Weight => frame.weights.get(&full).map(|(id, _)| *id)?,
@@ -194,7 +239,7 @@ impl<'p> Checker<'p> {
             for instance in names.iter().filter(|_| *written) {
                 let id = self.add(ops::Get { index }, &[scan], span)?;
                 index += 1;
-                let state = self.frame().states.get_mut(&full_name(Some(instance), name))?;
+                let state = self.frame().states.get_mut(&outside.full_name(Some(instance), name))?;
                 (state.current, state.written) = (id, true);
             }
         }
@@ -203,7 +248,7 @@ impl<'p> Checker<'p> {
             for (instance, side) in names.iter().zip(&mut side) {
                 let id = self.add(ops::Get { index }, &[scan], span)?;
                 index += 1;
-                side.push((full_name(Some(instance), name), id));
+                side.push((outside.full_name(Some(instance), name), id));
             }
         }
         // In the order of single calls: instance by instance.
@@ -236,7 +281,7 @@ impl<'p> Checker<'p> {
         fixed: &[NodeId],
         tables: &[NodeId],
     ) -> Option<Function> {
-        let Steps { compiled, names, random, span } = *steps;
+        let Steps { compiled, names, random, span, .. } = *steps;
         let outer = &self.frame_ref().function;
         let mut function = Function::new(self.fresh_function_name("repeat"));
         function.facts = outer.facts.clone();

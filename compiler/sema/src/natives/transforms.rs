@@ -347,6 +347,7 @@ impl<'p> Checker<'p> {
     }
 
     pub fn state_in_vmap(&mut self, name: &str, span: Span, declared: Span) -> Value<'p> {
+        let name = self.shown_name(name);
         self.report(
             Diagnostic::error("E0418", format!("`vmap` goes over the state `{name}`"))
                 .label(span, "applied lane by lane here")
