@@ -61,12 +61,15 @@ impl<'p> Walk<'p> {
                     self.expr(value);
                     self.bound.extend(targets.iter().map(|target| target.text.as_str()));
                 }
-                StmtKind::Equation { name, value, bounds, .. } => {
+                StmtKind::Equation { name, indices, value, bounds } => {
+                    let around = self.bound.len();
+                    self.bound.extend(indices.iter().map(|index| index.text.as_str()));
                     self.expr(value);
                     for bound in bounds {
                         self.expr(&bound.start);
                         self.expr(&bound.end);
                     }
+                    self.bound.truncate(around);
                     self.bound.push(&name.text);
                 }
                 StmtKind::Write { state, value } => {
@@ -123,7 +126,12 @@ impl<'p> Walk<'p> {
                 }
             }
             ExprKind::Field { base, .. } => self.expr(base),
-            ExprKind::Reduce { body, .. } => self.expr(body),
+            ExprKind::Reduce { indices, body, .. } => {
+                let around = self.bound.len();
+                self.bound.extend(indices.iter().map(|index| index.text.as_str()));
+                self.expr(body);
+                self.bound.truncate(around);
+            }
             ExprKind::If { arms, otherwise } => {
                 for arm in arms {
                     self.expr(&arm.condition);
