@@ -40,7 +40,9 @@ train M(target: i32[b, 4]) {{
 
 fn whole(input: &str, source: &str) -> Source {
     let (read, faults) = read(input, source);
-    assert!(faults.is_empty(), "{source}: {faults:?}");
+    // Warnings are of no concern: the model need not read what the source gives.
+    let errors: Vec<_> = faults.iter().filter(|fault| fault.is_error()).collect();
+    assert!(errors.is_empty(), "{source}: {errors:?}");
     read.unwrap()
 }
 
