@@ -172,16 +172,18 @@ impl<'p> Checker<'p> {
             Value::Instance(instance) => {
                 self.frame().failed.insert(instance.name.clone());
             }
-            // Its definition has not been looked at.
-            Value::Layer(layer) if let Layer::Def(configured) = &**layer => {
-                self.used.remove(&configured.def.name.span);
-            }
-            Value::Fn(closure) => {
-                self.used.remove(&closure.def.name.span);
-            }
+            Value::Layer(layer) if let Layer::Def(configured) = &**layer => self.not_entered(configured.def),
+            Value::Fn(closure) => self.not_entered(closure.def),
             _ => {}
         }
         Value::Error
+    }
+
+    /// Unless another use has looked at the body, it is to be checked by itself.
+    fn not_entered(&mut self, def: &ast::Def) {
+        if !self.entered.contains(&def.name.span) {
+            self.used.remove(&def.name.span);
+        }
     }
 
     /// Layers among the arguments of a function: written there, they are instances of the caller, named as inline ones.
@@ -520,6 +522,7 @@ impl<'p> Checker<'p> {
         }
         let saved = std::mem::replace(&mut self.frame().scopes, vec![scope, Vec::new()]);
         let allowed = std::mem::replace(&mut self.frame().allows_weights, false);
+        self.entered.insert(def.name.span);
         self.calls.push((def, span));
         let value = if self.bind_inputs(def, given, span) { self.body(def) } else { Value::Error };
         self.calls.pop();

@@ -68,6 +68,8 @@ pub struct Checker<'p> {
     pub calls: Vec<(&'p ast::Def, Span)>,
     /// Layers that some model, test or layer uses; the others are checked by themselves.
     pub used: BTreeSet<Span>,
+    /// Definitions whose bodies have been looked at.
+    pub entered: BTreeSet<Span>,
     /// Checking a layer by itself: what cannot be proved of its free dimensions is taken for granted.
     pub generic: bool,
     /// Only faults are wanted: what would repeat a walk without finding others is left out.
@@ -121,6 +123,7 @@ impl<'p> Checker<'p> {
             consts: BTreeMap::new(),
             calls: Vec::new(),
             used: BTreeSet::new(),
+            entered: BTreeSet::new(),
             generic: false,
             only_check: false,
             averages: None,
@@ -327,7 +330,7 @@ impl<'p> Checker<'p> {
                             aligned.or_else(|| other.iter().position(|other| other == dim))?
                         }
                     };
-                    Some(frame.origins.get(input.index())?.get(same).copied()?)
+                    frame.origins.get(input.index())?.get(same).copied()
                 });
                 axes.push(places.next().unwrap_or(Some(span)));
             }

@@ -53,7 +53,7 @@ impl<'p> Checker<'p> {
     }
 
     /// Where a dimension was first named, unless a label stands there already.
-    fn from_here(&self, diagnostic: Diagnostic, side: Side<'_>) -> Diagnostic {
+    fn axis_from_here(&self, diagnostic: Diagnostic, side: Side<'_>) -> Diagnostic {
         match self.origin(side.id, side.axis) {
             Some(origin) if diagnostic.labels.iter().all(|label| label.span != origin) => {
                 diagnostic.label(origin, format!("{} comes from here", side.ty.shape[side.axis]))
@@ -66,7 +66,7 @@ impl<'p> Checker<'p> {
     pub fn dim_from_here(&self, diagnostic: Diagnostic, id: NodeId, dim: &Dim) -> Diagnostic {
         let ty = self.ty(id);
         match ty.shape.iter().position(|other| other == dim) {
-            Some(axis) => self.from_here(diagnostic, Side { id, ty, axis, span: Span::default() }),
+            Some(axis) => self.axis_from_here(diagnostic, Side { id, ty, axis, span: Span::default() }),
             None => diagnostic,
         }
     }
@@ -144,7 +144,7 @@ impl<'p> Checker<'p> {
                 diagnostic = diagnostic.label(argument, text);
             }
         }
-        let diagnostic = self.from_here(diagnostic, Side { id, ty: actual, axis, span });
+        let diagnostic = self.axis_from_here(diagnostic, Side { id, ty: actual, axis, span });
         self.report(diagnostic);
     }
 
@@ -204,7 +204,7 @@ impl<'p> Checker<'p> {
             for id in first_id.into_iter().chain([second_id]) {
                 let ty = self.ty(id).clone();
                 if axis < ty.rank() {
-                    diagnostic = self.from_here(diagnostic, Side { id, ty: &ty, axis, span });
+                    diagnostic = self.axis_from_here(diagnostic, Side { id, ty: &ty, axis, span });
                 }
             }
         }
@@ -243,7 +243,7 @@ impl<'p> Checker<'p> {
             .label(right.1, format!("{y} has {} on {axis}", fault.right));
         for ((id, span), ty) in [(left, &x), (right, &y)] {
             if let Some(axis) = ty.rank().checked_sub(1 + fault.axis_from_right) {
-                diagnostic = self.from_here(diagnostic, Side { id, ty, axis, span });
+                diagnostic = self.axis_from_here(diagnostic, Side { id, ty, axis, span });
             }
         }
         let (long, short, at) =
@@ -281,8 +281,8 @@ impl<'p> Checker<'p> {
             Diagnostic::error("E0301", format!("`@` needs equal inner dimensions, but {m} {relation} {k}"))
                 .label(left.span, format!("{x} has {m} {columns}"))
                 .label(right.span, format!("{y} has {k} {rows}"));
-        diagnostic = self.from_here(diagnostic, left);
-        diagnostic = self.from_here(diagnostic, right);
+        diagnostic = self.axis_from_here(diagnostic, left);
+        diagnostic = self.axis_from_here(diagnostic, right);
         let fitting = self.name_of(left.id).unwrap_or_else(|| "the left side".into());
         let other = self.name_of(right.id).unwrap_or_else(|| "the right".into());
         if y.rank() >= 2 && y.shape.last() == Some(m) {

@@ -201,11 +201,12 @@ fn arguments(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// How many errors a damage may give. A declared dtype that is exchanged contradicts each caller and its own default; a
-/// size that is off by one may be read at two places, each of which then fails by itself.
-fn echoes(what: &str, library: bool) -> usize {
+/// How many errors a damage may give. A declared dtype that is exchanged contradicts each caller and its own default, at
+/// most 4 of them as a rule, else as many as the file has `calls` of the item; a size that is off by one may be read at two
+/// places, each of which then fails by itself.
+fn echoes(what: &str, library: bool, calls: usize) -> usize {
     match what {
-        "dtype" if library => 4,
+        "dtype" if library => calls.max(4),
         "size" if library => 2,
         _ => 1,
     }
@@ -222,6 +223,14 @@ fn item(text: &str, within: usize) -> Range<usize> {
     let first = (0..=within).rev().find(|at| begins(all[*at])).unwrap_or(0);
     let last = (within + 1..all.len()).find(|at| begins(all[*at])).unwrap_or(all.len());
     first..last
+}
+
+/// How often the text outside of an item calls it.
+fn calls(text: &str, item: &Range<usize>) -> usize {
+    let head = text.lines().nth(item.start).unwrap_or_default();
+    let Some(name) = words(head).get(1).map(|at| &head[at.clone()]) else { return 0 };
+    let called = |at: &Range<usize>| text[at.clone()] == *name && text[at.end..].starts_with('(');
+    words(text).iter().filter(|at| called(at) && !item.contains(&line(text, at.start))).count()
 }
 
 /// Whether a fault points at these lines or at those beside them.
@@ -274,7 +283,8 @@ fn one_mistake_gives_one_error_at_its_place() {
                     let around = item(text, lines.start);
                     let close = faults.iter().all(|fault| near(fault, &source, &around));
                     next_to += usize::from(faults.iter().all(|fault| near(fault, &source, &lines)));
-                    let fine = close && faults.len() <= echoes(damage.what, own.is_some());
+                    let fine =
+                        close && faults.len() <= echoes(damage.what, own.is_some(), calls(text, &around));
                     if !fine {
                         let shown = render_all(&faults, &sources, Format::Human, Color::Never);
                         let place = lines.start + 1;

@@ -197,6 +197,7 @@ impl<'p> Checker<'p> {
         let mode = self.frame_ref().mode;
         let facts = self.frame_ref().function.facts.clone();
         let errors_before = self.n_errors();
+        self.entered.insert(def.name.span);
         self.calls.push((def, span));
         self.push_frame(&def.name.text, mode, Some(def));
         self.frame().function.facts = facts;
