@@ -43,7 +43,7 @@ fn scan(d: &mut Draft) -> Option<()> {
     let axis = d.rng.below(shape.len());
     let mut inner = shape.clone();
     let steps = inner.remove(axis);
-    let (step, a, h) = (d.fresh("f"), d.fresh("a"), d.fresh("h"));
+    let (step, a, h) = (d.fresh("g"), d.fresh("a"), d.fresh("h"));
     let carried = d.range(carry).hull(Range::around(1.0));
     let carry_shape = d.shape(carry);
     let inside = inside(d);
@@ -69,7 +69,7 @@ fn scan(d: &mut Draft) -> Option<()> {
 fn repeated(d: &mut Draft) -> Option<()> {
     let x = d.pick_float()?;
     let (shape, range) = (d.shape(x), d.range(x).hull(Range::around(1.0)));
-    let (test, round, h) = (d.fresh("f"), d.fresh("f"), d.fresh("h"));
+    let (test, round, h) = (d.fresh("g"), d.fresh("g"), d.fresh("h"));
     let inside = inside(d);
     let (body, _) = body(d, &[(h.clone(), shape.clone(), range)], inside)?;
     let next = next(d, &body, &h, &shape);
@@ -146,7 +146,7 @@ fn remat(d: &mut Draft) -> Option<()> {
 fn custom(d: &mut Draft) -> Option<()> {
     let x = d.pick_float()?;
     let shape = d.shape(x);
-    let (forward, backward, f) = (d.fresh("f"), d.fresh("f"), d.fresh("f"));
+    let (forward, backward, f) = (d.fresh("g"), d.fresh("g"), d.fresh("g"));
     let x = d.read(x);
     let v = d.fresh("v");
     let pad = indent(d);

@@ -143,7 +143,7 @@ pub fn indent(d: &Draft) -> String {
 fn function(d: &mut Draft) -> Option<()> {
     let x = d.pick_float()?;
     let (shape, range) = (d.shape(x), d.range(x));
-    let (name, a) = (d.fresh("f"), d.fresh("a"));
+    let (name, a) = (d.fresh("g"), d.fresh("a"));
     let wanted = d.rng.between(1, 4) as usize;
     let inside = Inside { wanted, smooth: false, in_function: true, captures: true, scalar: false };
     let (body, _) = body(d, &[(a.clone(), shape.clone(), range)], inside)?;
@@ -183,7 +183,7 @@ fn vmap(d: &mut Draft) -> Option<()> {
             operands.push(y);
         }
     }
-    let name = d.fresh("f");
+    let name = d.fresh("g");
     let wanted = d.rng.between(1, 4) as usize;
     let inside = Inside { wanted, smooth: false, in_function: true, captures: true, scalar: false };
     let (body, _) = body(d, &params, inside)?;
@@ -237,7 +237,7 @@ fn layer(d: &mut Draft) -> Option<()> {
 fn directional(d: &mut Draft) -> Option<()> {
     let x = d.pick_float()?;
     let (shape, range) = (d.shape(x), d.range(x));
-    let (name, a) = (d.fresh("f"), d.fresh("a"));
+    let (name, a) = (d.fresh("g"), d.fresh("a"));
     let wanted = d.rng.between(1, 4) as usize;
     let inside = Inside { wanted, smooth: true, in_function: true, captures: true, scalar: false };
     let (body, params) = body(d, &[(a.clone(), shape.clone(), range)], inside)?;
@@ -277,7 +277,7 @@ fn depends(d: &Draft, body: &Body, param: Id) -> bool {
 fn matrices(d: &mut Draft) -> Option<()> {
     let x = d.pick(|value| value.dtype == DType::Float && value.shape.len() <= 2)?;
     let (shape, range) = (d.shape(x), d.range(x));
-    let (name, a) = (d.fresh("f"), d.fresh("a"));
+    let (name, a) = (d.fresh("g"), d.fresh("a"));
     let wanted = d.rng.between(1, 3) as usize;
     let scalar = d.rng.once_in(2);
     let inside = Inside { wanted, smooth: true, in_function: true, captures: true, scalar };
