@@ -6,6 +6,8 @@ use crate::object::{Code, Form, finish};
 use crate::{Error, Object, Options, Part, Target, compile};
 use abi::{Call, Function, Manifest, Role};
 use kernel::{Arg, ArgRole, DType, Module, Plan};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 
 /// Object code with a C interface whose names start with `prefix_`. `weights` is a safetensors file to carry along.
 pub fn artifact(
@@ -43,8 +45,13 @@ struct Interface<'a> {
     /// One an entry, in the manifest's order.
     plans: Vec<&'a Plan>,
     variables: Vec<Variable<'a>>,
+    /// Where each name stands among the variables.
+    variable_indices: BTreeMap<&'a str, usize>,
     prefix: &'a str,
     target: &'a Target,
+    /// Texts and shapes that are there already: names come once an entry, shapes once a weight.
+    texts: RefCell<BTreeMap<Vec<u8>, Value>>,
+    shapes: RefCell<BTreeMap<Vec<i64>, Value>>,
 }
 
 impl<'a> Interface<'a> {
@@ -68,7 +75,17 @@ impl<'a> Interface<'a> {
                 _ => return Err(Error::Bug(format!("the manifest's entry `{}` has no plan", entry.name))),
             }
         }
-        let mut interface = Interface { ir, manifest, plans, variables: Vec::new(), prefix, target };
+        let mut interface = Interface {
+            ir,
+            manifest,
+            plans,
+            variables: Vec::new(),
+            variable_indices: BTreeMap::new(),
+            prefix,
+            target,
+            texts: RefCell::default(),
+            shapes: RefCell::default(),
+        };
         for call in Call::all(manifest) {
             if call.function == Function::Init && !call.entry.symbols.is_empty() {
                 return Err(Error::Unsupported("initial weights whose size depends on a dimension".into()));
@@ -93,8 +110,11 @@ impl<'a> Interface<'a> {
         let Some(bytes) = bytes.filter(|bytes| *bytes >= 0) else {
             return Err(Error::Unsupported(format!("`{}` does not fit the memory", arg.name)));
         };
-        match self.variables.iter().find(|known| known.arg.name == arg.name) {
-            None => self.variables.push(Variable { arg, shape, bytes }),
+        match self.variable_index(arg).map(|index| &self.variables[index]) {
+            None => {
+                self.variable_indices.insert(&arg.name, self.variables.len());
+                self.variables.push(Variable { arg, shape, bytes });
+            }
             Some(known) if known.shape == shape && known.arg.dtype == arg.dtype => {}
             Some(_) => return Err(Error::Bug(format!("`{}` differs between entries", arg.name))),
         }
@@ -136,7 +156,6 @@ impl<'a> Interface<'a> {
 
     fn variable(&self, variable: &Variable<'_>) -> Value {
         let ir = self.ir;
-        let shape: Vec<Value> = variable.shape.iter().map(|size| ir.i64(*size)).collect();
         // The names that files of training have.
         let name = match variable.arg.role {
             ArgRole::Optimizer => format!("optimizer/{}", variable.arg.name),
@@ -152,8 +171,8 @@ impl<'a> Interface<'a> {
             self.text(&name),
             ir.i64(role),
             ir.i64(dtype_code(variable.arg.dtype)),
-            ir.i64(shape.len() as i64),
-            self.words("shape", &shape),
+            ir.i64(variable.shape.len() as i64),
+            self.shape(&variable.shape),
             ir.i64(variable.bytes),
         ])
     }
@@ -193,7 +212,7 @@ impl<'a> Interface<'a> {
             self.text(&call.entry.name),
             ir.declare(&plan.name, crate::entry::entry_type(ir)),
             ir.declare(&format!("{}_shapes", plan.name), ir.function_type(ir.void(), &[ir.ptr(), ir.ptr()])),
-            self.words("symbols", &symbols),
+            self.table("symbols", &symbols),
             ir.i64(symbols.len() as i64),
             self.table("slots", &slots),
             ir.i64(plan.args.len() as i64),
@@ -217,12 +236,21 @@ impl<'a> Interface<'a> {
     }
 
     fn variable_index(&self, arg: &Arg) -> Option<usize> {
-        self.variables.iter().position(|variable| variable.arg.name == arg.name)
+        self.variable_indices.get(arg.name.as_str()).copied()
     }
 
     fn text(&self, text: &str) -> Value {
         let bytes: Vec<u8> = text.bytes().filter(|byte| *byte != 0).chain([0]).collect();
-        self.ir.constant("text", self.ir.const_bytes(&bytes), 1, false)
+        let make = |bytes: &Vec<u8>| self.ir.constant("text", self.ir.const_bytes(bytes), 1, false);
+        *self.texts.borrow_mut().entry(bytes).or_insert_with_key(make)
+    }
+
+    fn shape(&self, sizes: &[i64]) -> Value {
+        let make = |sizes: &Vec<i64>| {
+            let sizes: Vec<Value> = sizes.iter().map(|size| self.ir.i64(*size)).collect();
+            self.table("shape", &sizes)
+        };
+        *self.shapes.borrow_mut().entry(sizes.to_vec()).or_insert_with_key(make)
     }
 
     /// A pointer to structures of one kind; null for none.
@@ -234,10 +262,6 @@ impl<'a> Interface<'a> {
                 self.ir.constant(name, array, 8, false)
             }
         }
-    }
-
-    fn words(&self, name: &str, words: &[Value]) -> Value {
-        self.table(name, words)
     }
 
     // Functions, as the header declares them.

@@ -3,6 +3,7 @@
 mod call;
 mod control;
 mod places;
+mod shapes;
 
 use crate::Error;
 use crate::emit::CONTEXT_HEADER;
@@ -86,33 +87,11 @@ pub(crate) fn emit(ir: &Ir, context: &Context<'_>, plan: &Plan) -> Result<(), Er
     entry.steps(&plan.steps)?;
     ir.ret(Some(ir.const_int(ir.int(32), 0)));
     ir.close_entry(start);
-    emit_shapes(ir, context, plan)
+    shapes::emit(ir, context, plan)
 }
 
 pub(crate) fn entry_type(ir: &Ir) -> Type {
     ir.function_type(ir.int(32), &[ir.ptr(); 5])
-}
-
-/// `void NAME_shapes(ptr dims, ptr out)`: bytes of workspace, then the size of every axis of every argument and of
-/// every result. All are -1 where one does not fit 64 bits.
-fn emit_shapes(ir: &Ir, context: &Context<'_>, plan: &Plan) -> Result<(), Error> {
-    let ty = ir.function_type(ir.void(), &[ir.ptr(), ir.ptr()]);
-    let function = ir.declare(&format!("{}_shapes", plan.name), ty);
-    context.target.mark(ir, function);
-    let start = ir.open(function);
-    let (array, out) = (ir.parameter(0), ir.parameter(1));
-    let dims = Dims::checked(ir, array, &plan.symbols);
-    let axes = plan.args.iter().chain(&plan.results).flat_map(|arg| &arg.shape);
-    let sizes: Vec<Value> =
-        std::iter::once(&plan.workspace).chain(axes).map(|dim| dims.value(dim)).collect::<Result<_, _>>()?;
-    ir.at(start);
-    for (index, size) in sizes.into_iter().enumerate() {
-        let size = ir.select(dims.failed(), ir.i64(-1), size);
-        ir.store(size, ir.element(ir.int(64), out, ir.i64(index as i64)), 8);
-    }
-    ir.ret(None);
-    ir.close_entry(start);
-    Ok(())
 }
 
 impl Entry<'_> {

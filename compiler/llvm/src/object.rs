@@ -161,11 +161,9 @@ impl<'a> Job<'a> {
             None => self.emit_plans(&ir)?,
         }
         let steps: usize = self.module.plans.iter().map(|plan| plan.calls().len()).sum();
-        let passed = self.module.plans.iter().flat_map(|plan| plan.args.iter().chain(&plan.results));
-        let axes: usize = passed.map(|arg| arg.shape.len()).sum();
         let code = match index < self.module.kernels.len() {
             true => Code::Kernel,
-            false if steps <= FEW_STEPS && axes <= FEW_AXES => Code::Calls,
+            false if steps <= FEW_STEPS => Code::Calls,
             false => Code::ManyCalls,
         };
         finish(&ir, name, self.options, self.form, code)
@@ -184,8 +182,6 @@ pub(crate) enum Code {
 
 /// Steps of all plans, from which on their calls are many.
 const FEW_STEPS: usize = 128;
-/// Axes of all arguments and results, from which on telling their sizes takes as many instructions.
-const FEW_AXES: usize = 1024;
 
 /// Verifies, optimises and writes a module.
 pub(crate) fn finish(ir: &Ir, name: &str, options: &Options, form: Form, code: Code) -> Result<Part, Error> {

@@ -12,10 +12,7 @@ use base::{Diagnostic, Span};
 use grammar::ast::{self, DefKind, TypeName};
 use graph::{FuncId, NodeId, Role, Type};
 use shape::Dim;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-};
+use std::{collections::BTreeMap, rc::Rc};
 
 pub const RUN: Mode = Mode { training: false, fit: false };
 pub const TRAIN: Mode = Mode { training: true, fit: false };
@@ -331,44 +328,6 @@ impl<'p> Checker<'p> {
         frame.function.results.extend(results);
     }
 
-    /// From the seed to weights and states, each keyed by its full name.
-    fn build_init(&mut self, name: &str, inits: &[(String, Weight<'p>, Role)]) -> Option<FuncId> {
-        self.push_frame(name, TRAIN, None);
-        let random = self.random_params(Span::default());
-        let step = self.scalar(graph::DType::I64, 0.0);
-        let random = crate::frame::RandomParams { step, ..random };
-        let mut made: BTreeMap<String, NodeId> = BTreeMap::new();
-        let errors = self.n_errors();
-        let mut alike = BTreeSet::new();
-        for (name, weight, role) in inits {
-            let place = weight.init.expr.map(|expr| expr.span);
-            if self.only_check && !alike.insert((place, weight.ty.to_string())) {
-                continue;
-            }
-            // A running average begins at its weight.
-            let weight_of = name.strip_prefix(crate::train::AVERAGE_PREFIX);
-            if let (Role::Optimizer, Some(id)) =
-                (role, weight_of.and_then(|weight| made.get(weight).copied()))
-            {
-                self.frame().function.results.push((name.clone(), *role, id));
-                continue;
-            }
-            // An optimiser's state may begin from its weight, as in `zeros_like(p)`.
-            let owner = if *role == Role::Optimizer { owner(name, &made) } else { None };
-            // Without its weight, which is at fault.
-            if *role == Role::Optimizer && owner.is_none() && self.n_errors() > errors {
-                continue;
-            }
-            let id = self.begin(name, weight, random, owner);
-            if let Some(id) = id {
-                made.insert(name.clone(), id);
-                self.frame().function.results.push((name.clone(), *role, id));
-            }
-        }
-        let frame = self.frames.pop()?;
-        Some(self.module.functions.push(frame.function))
-    }
-
     /// Layers and functions that nothing uses, as far as they can be checked alone: free dimensions stay symbols.
     fn unused_definitions(&mut self) {
         let defs: Vec<&'p ast::Def> = self
@@ -513,9 +472,4 @@ impl<'p> Checker<'p> {
             }
         }
     }
-}
-
-/// The weight that an optimiser's state belongs to: the longest made name that its own begins with.
-fn owner(state: &str, made: &BTreeMap<String, NodeId>) -> Option<NodeId> {
-    state.rmatch_indices('.').find_map(|(dot, _)| made.get(&state[..dot]).copied())
 }

@@ -17,6 +17,7 @@ mod expr;
 mod frame;
 mod groups;
 mod index;
+mod initial;
 mod instance;
 mod lints;
 mod mentions;

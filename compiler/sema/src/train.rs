@@ -5,6 +5,8 @@ mod evaluation;
 mod step;
 mod update;
 
+pub(crate) use alike::{FEWEST_ALIKE, Step, numberless};
+
 use crate::{
     api::{Source, TrainSpec},
     checker::Checker,

@@ -170,15 +170,21 @@ fn a_plateau_is_told_to_the_loop() {
     refused(two, &["E0415", "two plateaus differ"]);
 }
 
-/// The step's results by name for a layer that remembers what it drew, repeated so often, and how many scans there are.
-fn repeated(count: usize) -> (BTreeMap<String, Array>, usize) {
+/// An entry's results by name for a layer that remembers what it drew, repeated so often, and how many scans there are.
+fn repeated(count: usize, entry: &str) -> (BTreeMap<String, Array>, usize) {
     let text = format!(
-        "layer noisy()(x: float[b, n]) -> float[b, n] {{
-    param w: float[n] = zeros()
+        "optimizer slow(lr: float = 0.1)(p, g) {{
+    state begun = p * 2
+    begun <- 0.9 * begun + 0.1 * p
+    p - lr * g
+}}
+layer noisy()(x: float[b, n]) -> float[b, n] {{
+    param w: float[n] = normal(0, 1)
+    param one: float[n] = ones()
     state drawn: float[8] = zeros()
     noise = ones([8]) |> dropout(0.5) |> gaussian_noise(1)
     drawn <- noise
-    x + w + noise[0]
+    x * one + w + noise[0]
 }}
 model Net(x: f32[batch, 4]) -> (y: float[batch, 4]) {{
     y = x |> dense(4) |> repeat({count}) as block {{ noisy() }}
@@ -186,12 +192,12 @@ model Net(x: f32[batch, 4]) -> (y: float[batch, 4]) {{
 train Net {{
     data = synthetic(100, x: normal(0, 1))
     loss = mean(y ^ 2)
-    optimizer = sgd()
+    optimizer = slow()
 }}
 "
     );
     let built = build_text(text).unwrap();
-    let (_, step) = built.entries.iter().find(|(name, _)| *name == "step").unwrap();
+    let (_, step) = built.entries.iter().find(|(name, _)| *name == entry).unwrap();
     let function = &built.module.functions[*step];
     let argument = |param: &graph::Param| {
         let extents: Vec<usize> =
@@ -210,11 +216,26 @@ train Net {{
 /// Whether instances are written out or steps of a scan, each draws what its name says.
 #[test]
 fn instances_draw_by_their_names() {
-    let ((few, none), (many, some)) = (repeated(3), repeated(20));
+    let ((few, none), (many, some)) = (repeated(3, "step"), repeated(20, "step"));
     assert!(none == 0 && some > 1);
     for index in 0..3 {
         let name = format!("block.{index}.drawn");
         assert_eq!(few[&name], many[&name], "{name}");
     }
     assert_ne!(many["block.4.drawn"], many["block.5.drawn"]);
+}
+
+/// Weights that one scan makes begin as each would by itself, and states of the optimiser as their own weight says.
+#[test]
+fn weights_begin_by_their_names() {
+    let ((few, none), (many, some)) = (repeated(3, "init"), repeated(20, "init"));
+    assert_eq!((none, some), (0, 5), "two weights, a state of each for the optimiser, one of the layer");
+    for index in 0..3 {
+        for name in ["w", "w.begun", "one", "one.begun", "drawn"].map(|name| format!("block.{index}.{name}"))
+        {
+            assert_eq!(few[&name], many[&name], "{name}");
+        }
+    }
+    assert_ne!(many["block.4.w"], many["block.5.w"]);
+    assert_ne!(many["block.4.w.begun"], many["block.5.w.begun"]);
 }

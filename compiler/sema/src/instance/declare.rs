@@ -85,6 +85,7 @@ impl<'p> Checker<'p> {
     pub(super) fn weight_node(&mut self, name: &str, weight: &Weight<'p>, role: Role) -> Option<NodeId> {
         if self.in_test() {
             let random = self.frame_random();
+            let random = self.drawn_for(name, random);
             // The weight that an optimiser is applied to.
             let owner = match self.frame_ref().lookup("p").map(|binding| &binding.value) {
                 Some(Value::Tensor(id)) if role == Role::Optimizer => Some(*id),
@@ -94,6 +95,7 @@ impl<'p> Checker<'p> {
         }
         if role == Role::State && belongs_to_session(&weight.ty) && !self.keeps_sessions() {
             let random = self.frame_random();
+            let random = self.drawn_for(name, random);
             return self.begin(name, weight, random, None);
         }
         let mut ty = weight.ty.clone();
@@ -111,7 +113,8 @@ impl<'p> Checker<'p> {
         self.frames.len() > 1 || self.frame_ref().function.name == "run"
     }
 
-    /// What a weight or state begins as. Draws go by its full name; an optimiser's state may begin from its weight, `owner`.
+    /// What a weight or state begins as. Draws go by its full name, as `random` does; an
+    /// optimiser's state may begin from its weight, `owner`.
     pub fn begin(
         &mut self,
         name: &str,
@@ -119,7 +122,6 @@ impl<'p> Checker<'p> {
         random: RandomParams,
         owner: Option<NodeId>,
     ) -> Option<NodeId> {
-        let path = self.scalar(DType::I64, super::path_hash(name) as f64);
         let mut scope = Vec::new();
         let mut bind = |name: &str, value: Value<'p>| {
             scope.push(Binding { name: name.into(), value, span: weight.span });
@@ -134,7 +136,7 @@ impl<'p> Checker<'p> {
         }
         let extra = vec![("_init_shape", Value::Dims(Rc::new(weight.ty.shape.0.clone())))];
         let frame = self.frame();
-        let random = frame.random.replace(RandomParams { path, ..random });
+        let random = frame.random.replace(random);
         let draws = std::mem::take(&mut frame.draws);
         let steps = std::mem::take(&mut frame.steps);
         let scopes = std::mem::replace(&mut frame.scopes, vec![scope]);

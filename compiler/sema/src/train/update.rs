@@ -53,7 +53,14 @@ impl<'p> Checker<'p> {
                 && set.len() > 1
             {
                 let tables = [set.iter().map(|position| tensors[*position]).collect()];
-                let step = Step { body: &body, carried: &[(before, *after)], tables: &tables, kept: &[] };
+                let step = Step {
+                    body: &body,
+                    count: set.len(),
+                    stacked: &[],
+                    carried: &[(before, *after)],
+                    tables: &tables,
+                    kept: &[],
+                };
                 total = Value::Tensor(self.for_all(&step, span)?.0.swap_remove(0));
             }
         }
@@ -90,7 +97,14 @@ impl<'p> Checker<'p> {
             let mut currents = vec![current];
             if set.len() > 1 {
                 let tables = [averages, set.iter().map(|(_, next)| *next).collect()];
-                let step = Step { body: &body, carried: &[], tables: &tables, kept: &[current] };
+                let step = Step {
+                    body: &body,
+                    count: set.len(),
+                    stacked: &[],
+                    carried: &[],
+                    tables: &tables,
+                    kept: &[current],
+                };
                 currents = self.for_all(&step, span)?.1.swap_remove(0);
             }
             for ((name, _), current) in set.into_iter().zip(currents) {
@@ -190,7 +204,14 @@ impl<'p> Checker<'p> {
         }
         let mut kept = vec![next];
         kept.extend(body.states.iter().map(|change| change.after));
-        let step = Step { body: &body, carried: &[], tables: &tables, kept: &kept };
+        let step = Step {
+            body: &body,
+            count: members.len(),
+            stacked: &[],
+            carried: &[],
+            tables: &tables,
+            kept: &kept,
+        };
         let mut results = self.for_all(&step, span)?.1;
         for (change, currents) in body.states.iter().zip(results.split_off(1)) {
             let suffix = change.name.strip_prefix(members[0].name)?;
