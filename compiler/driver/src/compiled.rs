@@ -1,6 +1,6 @@
 //! From entry points to machine code, in one readable line of stages.
 
-use crate::{Cache, Failure, Session, Style, Trace, cache, manifest};
+use crate::{Cache, Failure, Fitted, Session, Style, Trace, cache, manifest};
 use graph::{FuncId, Module};
 use llvm::{Jit, Object};
 use sema::Built;
@@ -50,8 +50,8 @@ impl Session {
         entries: &[(&'static str, FuncId)],
         trace: &mut Trace,
     ) -> Result<kernel::Module, Failure> {
-        let module = self.fitted(built, entries, trace)?;
-        self.lower_module(&module, &Session::prefix(built), entries, trace)
+        let Fitted { module, entries } = self.fitted(built, entries, trace)?;
+        self.lower_module(&module, &Session::prefix(built), &entries, trace)
     }
 
     /// The graph after all passes, with values computed again where memory is limited.
@@ -60,12 +60,12 @@ impl Session {
         built: &Built,
         entries: &[(&'static str, FuncId)],
         trace: &mut Trace,
-    ) -> Result<Module, Failure> {
-        let mut module = self.optimize(built, entries, trace)?;
-        if let Some(limit) = &self.options.max_memory {
-            trace.time("memory", || self.fit(&mut module, &Session::prefix(built), entries, limit))?;
+    ) -> Result<Fitted, Failure> {
+        let fitted = Fitted { module: self.optimize(built, entries, trace)?, entries: entries.to_vec() };
+        match &self.options.max_memory {
+            Some(limit) => trace.time("memory", || self.fit(built, fitted, limit)),
+            None => Ok(fitted),
         }
-        Ok(module)
     }
 
     pub(crate) fn lower_options<'a>(

@@ -4,9 +4,15 @@
 //! whichever it is; a reduction, a scatter, a sum of overlapping windows or a running sum one an element of its operand;
 //! a random draw one an element. Moving, converting and comparing integers is none.
 
-use graph::{FuncId, Function, Module, NodeId, Op, Phase, Type, ops, phases};
+mod instances;
+mod runs;
+
+pub use instances::{Instance, instances};
+
+use graph::{FuncId, Function, Module, NodeId, Op, Phase, Scope, Type, ops, phases};
 use kernel::DType;
-use shape::{Dim, Facts};
+use runs::{Body, runs};
+use shape::Dim;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The work of one part of an entry point.
@@ -39,6 +45,10 @@ pub struct Account {
     pub instances: BTreeMap<String, Work>,
     /// Bytes of what each instance reads and gives in the forward pass, each value once.
     pub bytes: BTreeMap<String, Dim>,
+    /// Whether there are branches, of which the dearer side counts.
+    pub branches: bool,
+    /// Whether there are loops without a limit, of which one step counts.
+    pub open_loops: bool,
 }
 
 /// Accounts for an entry of a module after all passes: calls are expanded, nodes know their instance.
@@ -46,21 +56,123 @@ pub fn account(module: &Module, entry: FuncId, float: DType) -> Account {
     let function = &module.functions[entry];
     let phases = phases(function);
     let mut account = Account::default();
-    let mut crossing: BTreeMap<String, BTreeSet<NodeId>> = BTreeMap::new();
-    let path = |id: NodeId| function.nodes[id].scope.as_ref().map_or("", |scope| scope.instance.as_str());
-    for (id, node) in function.nodes.iter() {
+    for id in function.nodes.ids() {
+        let phase = phases[id.index()];
         let work = work(module, entry, id);
         if !work.is_const(0) {
-            account.total.add(phases[id.index()], &work);
-            for outer in enclosing(path(id)) {
-                account.instances.entry(outer.to_string()).or_default().add(phases[id.index()], &work);
+            account.total.add(phase, &work);
+            for outer in enclosing(path_of(function, id)) {
+                account.instances.entry(outer.to_string()).or_default().add(phase, &work);
             }
         }
-        if phases[id.index()] != Phase::Forward {
-            continue;
+        for (inner, part) in inside_bodies(module, function, id, float, &mut account) {
+            let path = joined(path_of(function, id), &inner);
+            if phase == Phase::Forward {
+                *account.bytes.entry(path.clone()).or_default() += part.each_time + part.once;
+            }
+            account.instances.entry(path).or_default().add(phase, &part.work);
         }
-        for input in &node.inputs {
-            let (from, to) = (path(*input), path(id));
+    }
+    for (instance, values) in crossing(function, &|id| phases[id.index()] == Phase::Forward) {
+        let bytes: Dim = values.into_iter().map(|id| bytes_of(function, id, float)).sum();
+        *account.bytes.entry(instance).or_default() += bytes;
+    }
+    account
+}
+
+/// What an instance inside of a body costs.
+#[derive(Clone, Default)]
+struct Part {
+    work: Dim,
+    /// Bytes of values that are others each time the body runs, and of those that are the same.
+    each_time: Dim,
+    once: Dim,
+}
+
+/// The instances in what a node runs, by their paths as seen from the node. Where they are steps of a scan, each has its
+/// own.
+fn inside_bodies(
+    module: &Module,
+    function: &Function,
+    id: NodeId,
+    float: DType,
+    account: &mut Account,
+) -> BTreeMap<String, Part> {
+    let node = &function.nodes[id];
+    let runs = runs(function, node);
+    account.branches |= runs.alternatives;
+    account.open_loops |= matches!(&node.op, Op::While(repeat) if repeat.limit.is_none());
+    let mut parts: BTreeMap<String, Part> = BTreeMap::new();
+    for ran in &runs.bodies {
+        let body = &module.functions[ran.id];
+        let operands: Vec<&Type> = ran.operands.iter().collect();
+        let dims = ops::bind(body, &function.facts, &operands).unwrap_or_default();
+        for (path, part) in parts_of_body(module, body, ran, float, account) {
+            let [work, each_time, once] =
+                [part.work, part.each_time, part.once].map(|dim| dim.substitute(&dims));
+            let steps = Scope::paths_of_steps(&path).filter(|paths| runs.times.is_const(paths.len() as i64));
+            let (paths, times) = match steps {
+                Some(paths) => (paths, Dim::from(1i64)),
+                None => (vec![path], runs.times.clone()),
+            };
+            for path in paths {
+                let known = parts.entry(path).or_default();
+                let join = |known: &Dim, more: &Dim| {
+                    if runs.alternatives { Dim::max(known, more) } else { known + more }
+                };
+                *known = Part {
+                    work: join(&known.work, &(&work * &times)),
+                    each_time: join(&known.each_time, &(&each_time * &times)),
+                    once: join(&known.once, &once),
+                };
+            }
+        }
+    }
+    parts
+}
+
+fn parts_of_body(
+    module: &Module,
+    body: &Function,
+    ran: &Body,
+    float: DType,
+    account: &mut Account,
+) -> BTreeMap<String, Part> {
+    let mut parts: BTreeMap<String, Part> = BTreeMap::new();
+    for id in body.nodes.ids() {
+        let path = path_of(body, id);
+        if !path.is_empty() {
+            let work = node_work(module, body, id);
+            for outer in enclosing(path).filter(|_| !work.is_const(0)) {
+                parts.entry(outer.to_string()).or_default().work += work.clone();
+            }
+        }
+        for (inner, part) in inside_bodies(module, body, id, float, account) {
+            let known = parts.entry(joined(path, &inner)).or_default();
+            known.work += part.work;
+            known.each_time += part.each_time + part.once;
+        }
+    }
+    for (path, values) in crossing(body, &|_| true) {
+        let known = parts.entry(path).or_default();
+        for id in values {
+            let bytes = bytes_of(body, id, float);
+            let place = match &body.nodes[id].op {
+                Op::Parameter(parameter) if ran.fixed.contains(&parameter.index) => &mut known.once,
+                _ => &mut known.each_time,
+            };
+            *place += bytes;
+        }
+    }
+    parts
+}
+
+/// Values that go into each instance or come out of it, at nodes that `counts` names.
+fn crossing(function: &Function, counts: &dyn Fn(NodeId) -> bool) -> BTreeMap<String, BTreeSet<NodeId>> {
+    let mut crossing: BTreeMap<String, BTreeSet<NodeId>> = BTreeMap::new();
+    for (id, node) in function.nodes.iter().filter(|(id, _)| counts(*id)) {
+        for input in node.inputs.iter().filter(|input| !function.nodes[**input].op.is_tuple()) {
+            let (from, to) = (path_of(function, *input), path_of(function, id));
             let read = enclosing(to).filter(|outer| !is_inside(from, outer));
             let given = enclosing(from).filter(|outer| !is_inside(to, outer));
             for outer in read.chain(given) {
@@ -69,18 +181,27 @@ pub fn account(module: &Module, entry: FuncId, float: DType) -> Account {
         }
     }
     for (_, _, value) in &function.results {
-        for outer in enclosing(path(*value)) {
+        for outer in enclosing(path_of(function, *value)) {
             crossing.entry(outer.to_string()).or_default().insert(*value);
         }
     }
-    for (instance, values) in crossing {
-        let bytes = values.into_iter().map(|id| {
-            let ty = function.ty(id);
-            ty.shape.elements() * ty.dtype.concrete(float).size() as i64
-        });
-        account.bytes.insert(instance, bytes.sum());
+    crossing
+}
+
+fn path_of(function: &Function, id: NodeId) -> &str {
+    function.nodes[id].scope.as_ref().map_or("", |scope| scope.instance.as_str())
+}
+
+fn bytes_of(function: &Function, id: NodeId, float: DType) -> Dim {
+    let ty = function.ty(id);
+    ty.shape.elements() * ty.dtype.concrete(float).size() as i64
+}
+
+fn joined(outer: &str, inner: &str) -> String {
+    match (outer, inner) {
+        ("", path) | (path, "") => path.to_string(),
+        _ => format!("{outer}.{inner}"),
     }
-    account
 }
 
 /// The paths that lead to an instance, itself included: of `a.b.c` they are `a`, `a.b` and `a.b.c`.
@@ -111,92 +232,26 @@ fn node_work(module: &Module, function: &Function, id: NodeId) -> Dim {
             node.ty().shape.elements()
         }
         Op::Random(_) => node.ty().shape.elements(),
-        Op::Call(call) => body_work(module, function, call.callee, &types(function, &node.inputs)),
-        Op::Scan(scan) => {
-            let of_step = scan.step_types(&types(function, &node.inputs));
-            let operands: Vec<&Type> = of_step.iter().collect();
-            body_work(module, function, scan.body, &operands) * &scan.count
+        _ => {
+            let runs = runs(function, node);
+            let works = runs.bodies.iter().map(|ran| body_work(module, function, ran));
+            let once = match runs.alternatives {
+                // The dearer branch.
+                true => works.fold(Dim::default(), |most, work| Dim::max(&most, &work)),
+                false => works.sum(),
+            };
+            once * &runs.times
         }
-        // The dearer branch.
-        Op::Cond(cond) => {
-            let operands = types(function, &node.inputs[1..]);
-            let of = |body: FuncId| body_work(module, function, body, &operands);
-            Dim::max(&of(cond.then), &of(cond.otherwise))
-        }
-        // As many steps as it may take; one where there is no limit.
-        Op::While(repeat) => {
-            let operands = types(function, &node.inputs);
-            let of = |body: FuncId| body_work(module, function, body, &operands);
-            let steps = repeat.limit.clone().unwrap_or_else(|| Dim::from(1i64));
-            (of(repeat.condition) + of(repeat.body)) * steps
-        }
-        _ => Dim::default(),
     }
-}
-
-fn types<'f>(function: &'f Function, ids: &[NodeId]) -> Vec<&'f Type> {
-    ids.iter().map(|id| function.ty(*id)).collect()
 }
 
 /// The work of one run of a body, in the dimensions of the function that names it.
-fn body_work(module: &Module, function: &Function, body: FuncId, operands: &[&Type]) -> Dim {
-    let body = &module.functions[body];
-    let dims = ops::bind(body, &function.facts, operands).unwrap_or_default();
+fn body_work(module: &Module, function: &Function, ran: &Body) -> Dim {
+    let body = &module.functions[ran.id];
+    let operands: Vec<&Type> = ran.operands.iter().collect();
+    let dims = ops::bind(body, &function.facts, &operands).unwrap_or_default();
     let inside: Dim = body.nodes.ids().map(|id| node_work(module, body, id)).sum();
     inside.substitute(&dims)
-}
-
-/// An instance of a layer in an entry point.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Instance {
-    pub path: String,
-    /// The layer's definition, as `conv2d`.
-    pub layer: String,
-    pub outputs: Vec<Type>,
-    pub depth: usize,
-}
-
-/// All instances of an entry of the module that the checker made, in the order in which they are first applied, each
-/// before what is inside it.
-pub fn instances(module: &Module, entry: FuncId) -> Vec<Instance> {
-    let mut found = Vec::new();
-    inside(module, &module.functions[entry], ("", 0), &|ty| ty.clone(), &mut found);
-    found
-}
-
-fn inside(
-    module: &Module,
-    function: &Function,
-    (prefix, depth): (&str, usize),
-    in_entry: &dyn Fn(&Type) -> Type,
-    found: &mut Vec<Instance>,
-) {
-    for node in function.nodes.values() {
-        let Op::Call(call) = &node.op else { continue };
-        let callee = &module.functions[call.callee];
-        let operands: Vec<&Type> = node.inputs.iter().map(|id| function.ty(*id)).collect();
-        let Ok(dims) = ops::bind(callee, &Facts::default(), &operands)
-            .or_else(|_| ops::bind(callee, &function.facts, &operands))
-        else {
-            continue;
-        };
-        let types = |ty: &Type| in_entry(&Type::new(ty.dtype, ty.shape.substitute(&dims)));
-        let scope = node.scope.as_ref().filter(|scope| !scope.instance.is_empty() && !scope.backward);
-        let Some(scope) = scope else {
-            inside(module, callee, (prefix, depth), &types, found);
-            continue;
-        };
-        let path =
-            if prefix.is_empty() { scope.instance.clone() } else { format!("{prefix}.{}", scope.instance) };
-        if found.iter().any(|known| known.path == path) {
-            continue;
-        }
-        let results = callee.results.iter().filter(|(_, role, _)| *role == graph::Role::Output);
-        let layer = callee.name.split('.').next().unwrap_or_default().to_string();
-        let outputs = results.map(|(_, _, id)| types(callee.ty(*id))).collect();
-        found.push(Instance { path: path.clone(), layer, outputs, depth });
-        inside(module, callee, (&path, depth + 1), &types, found);
-    }
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ pub use gradient_check::{ArrayCheck, CheckOptions, Compared, GradientCheck, Verd
 pub use library::library;
 pub use listing::listing;
 pub use manifest::manifest;
-pub use memory::{Footprint, MemoryLimit, size_text};
+pub use memory::{Fitted, Footprint, MemoryLimit, size_text};
 pub use options::{Options, Style};
 pub use session::{Files, NoFiles, Session};
 pub use stack::with_big_stack;

@@ -2,9 +2,10 @@
 
 use crate::{Failure, Session, Trace, cost};
 use base::Diagnostic;
-use graph::{FuncId, Module, NodeId};
+use graph::{FuncId, Function, Module, Node, NodeId, Op, Scope};
 use kernel::{ArgRole, Plan};
 use passes::rematerialise::{Forward, rematerialise};
+use sema::Built;
 use shape::{Dim, Symbol};
 use std::collections::BTreeMap;
 
@@ -44,6 +45,13 @@ const PLANNED: usize = 6;
 /// Values named by the message that nothing fits.
 const NAMED: usize = 4;
 
+/// Entries after all passes, with values computed again where memory is limited.
+pub struct Fitted {
+    pub module: Module,
+    /// In the order in which they were asked for.
+    pub entries: Vec<(&'static str, FuncId)>,
+}
+
 struct Candidate {
     chosen: Vec<bool>,
     module: Module,
@@ -55,17 +63,16 @@ struct Candidate {
 
 impl Session {
     /// Rewrites the entries that take more than is allowed, so that they fit; says so where they cannot.
-    pub(crate) fn fit(
-        &self,
-        module: &mut Module,
-        prefix: &str,
-        entries: &[(&'static str, FuncId)],
-        limit: &MemoryLimit,
-    ) -> Result<(), Failure> {
+    pub(crate) fn fit(&self, built: &Built, fitted: Fitted, limit: &MemoryLimit) -> Result<Fitted, Failure> {
+        let prefix = &Session::prefix(built);
+        let Fitted { mut module, mut entries } = fitted;
+        // What a scan keeps of all its steps cannot be cut, so the instances of a repeat are calls where it is too much.
+        let mut written_out = self.options.sema.write_out;
         let sizes: BTreeMap<Symbol, i64> =
             limit.sizes.iter().map(|(name, size)| (Symbol::new(name), *size)).collect();
-        for entry in entries {
-            let footprint = self.planned(module, prefix, *entry)?;
+        let mut place = 0;
+        while let Some(entry) = entries.get(place) {
+            let footprint = self.planned(&module, prefix, *entry)?;
             let peak = footprint.peak();
             let Ok(bytes) = peak.eval(&sizes) else {
                 let message = format!("the memory of `{}` is not fixed: {peak} bytes", entry.0);
@@ -76,11 +83,19 @@ impl Session {
                     .into());
             };
             if within(bytes, limit.bytes) {
+                place += 1;
+                continue;
+            }
+            let function = &module.functions[entry.1];
+            if !written_out && repeats_in_scans(&module, function) && Forward::of(function).is_some() {
+                written_out = true;
+                Fitted { module, entries } = self.written_out(built, &entries)?;
+                place = 0;
                 continue;
             }
             let mut least = bytes;
             let mut found = None;
-            for candidate in self.candidates(module, prefix, *entry, &sizes, limit, &footprint)? {
+            for candidate in self.candidates(&module, prefix, *entry, &sizes, limit, &footprint)? {
                 let footprint = self.planned(&candidate.module, prefix, *entry)?;
                 let bytes = footprint.peak().eval(&sizes).unwrap_or(i64::MAX);
                 least = least.min(bytes);
@@ -90,11 +105,11 @@ impl Session {
                 }
             }
             match found {
-                Some(fitting) => *module = fitting,
+                Some(fitting) => (module, place) = (fitting, place + 1),
                 None => {
                     let arrays = footprint.arrays.eval(&sizes).unwrap_or(0);
                     return Err(self.too_large(
-                        module,
+                        &module,
                         prefix,
                         *entry,
                         &sizes,
@@ -104,7 +119,32 @@ impl Session {
                 }
             }
         }
-        Ok(())
+        Ok(Fitted { module, entries })
+    }
+
+    /// The entries of the same model, with the instances of each `repeat` called one after the other.
+    fn written_out(&self, built: &Built, entries: &[(&'static str, FuncId)]) -> Result<Fitted, Failure> {
+        let options = sema::Options { write_out: true, ..self.options.sema.clone() };
+        let (again, _) = self.build_with(&options, Some(&built.name), true)?;
+        let names: Vec<&str> = entries.iter().map(|(name, _)| *name).collect();
+        let written = Session::entries(&again, &names);
+        let interface = |module: &Module, id: FuncId| {
+            let function = &module.functions[id];
+            let results = function
+                .results
+                .iter()
+                .map(|(name, role, id)| (name.clone(), *role, function.ty(*id).clone()));
+            (function.params.clone(), results.collect::<Vec<_>>())
+        };
+        let pairs = || entries.iter().zip(&written);
+        let same = written.len() == entries.len()
+            && pairs().all(|((_, a), (_, b))| interface(&built.module, *a) == interface(&again.module, *b));
+        if !same {
+            let message = "entries are others where repeated layers are written out";
+            return Err(Failure::bug(message, format!("{names:?}")));
+        }
+        let module = self.optimize(&again, &written, &mut Trace::default())?;
+        Ok(Fitted { module, entries: written })
     }
 
     fn planned(
@@ -267,6 +307,17 @@ impl Session {
         }
         Ok(fault.help("a smaller batch needs less").into())
     }
+}
+
+/// Whether instances of a `repeat` are steps of a scan.
+fn repeats_in_scans(module: &Module, function: &Function) -> bool {
+    let is_of_steps = |node: &Node| {
+        node.scope.as_ref().is_some_and(|scope| Scope::paths_of_steps(&scope.instance).is_some())
+    };
+    function.nodes.values().iter().any(|node| match &node.op {
+        Op::Scan(scan) => module.functions[scan.body].nodes.values().iter().any(is_of_steps),
+        _ => false,
+    })
 }
 
 fn within(bytes: i64, limit: u64) -> bool {

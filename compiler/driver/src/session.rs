@@ -92,11 +92,20 @@ impl Session {
 
     /// The entry points of a model, with warnings.
     pub fn build(&self, model: Option<&str>, with_train: bool) -> Result<(Built, Vec<Diagnostic>), Failure> {
+        self.build_with(&self.options.sema, model, with_train)
+    }
+
+    pub(crate) fn build_with(
+        &self,
+        options: &sema::Options,
+        model: Option<&str>,
+        with_train: bool,
+    ) -> Result<(Built, Vec<Diagnostic>), Failure> {
         if has_errors(&self.syntax) || has_errors(&self.loading) {
             return Err(Failure::Faults(self.check()));
         }
         let (built, faults) =
-            self.with_program(|program, options| sema::build(program, model, options, with_train));
+            self.with_program(|program, _| sema::build(program, model, options, with_train));
         match built {
             Some(built) => Ok((built, faults)),
             None => Err(Failure::Faults(faults)),

@@ -22,6 +22,21 @@ impl Scope {
         Arc::new(Scope { instance: path.to_string(), ..Scope::default() })
     }
 
+    /// The path of the instances `NAME.first` to `NAME.last` that are steps of one scan, seen from its body.
+    pub fn of_steps(name: &str, first: usize, last: usize) -> Arc<Scope> {
+        Scope::of_instance(&format!("{name}.[{first}-{last}]"))
+    }
+
+    /// The paths that a path in the body of a scan stands for, that of step 0 first: of `block.[4-6].dense` they are
+    /// `block.4.dense`, `block.5.dense` and `block.6.dense`. Nothing where it names no steps.
+    pub fn paths_of_steps(path: &str) -> Option<Vec<String>> {
+        let (before, rest) = path.split_once('[')?;
+        let (range, after) = rest.split_once(']')?;
+        let (first, last) = range.split_once('-')?;
+        let (first, last) = (first.parse::<usize>().ok()?, last.parse::<usize>().ok()?);
+        Some((first..=last).map(|step| format!("{before}{step}{after}")).collect())
+    }
+
     /// The same place in a derivative.
     pub fn derived(scope: Option<&Arc<Scope>>) -> Arc<Scope> {
         match scope {
@@ -46,5 +61,20 @@ impl Scope {
             recomputed: inner.recomputed || call.recomputed,
             calls,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_have_paths() {
+        let body = Scope::of_steps("encoder.block", 9, 11);
+        let inner = Scope::called(Some(&Scope::of_instance("dense")), Some(&body), None);
+        let paths = Scope::paths_of_steps(&inner.instance);
+        let expected = [9, 10, 11].map(|step| format!("encoder.block.{step}.dense"));
+        assert_eq!(paths.as_deref(), Some(&expected[..]));
+        assert_eq!(Scope::paths_of_steps("block.3.dense"), None);
     }
 }

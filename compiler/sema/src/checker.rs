@@ -41,6 +41,9 @@ pub struct Options {
     /// `float` will be f16 or bf16: loss, metrics, updates and what they remember are f32 all the same. Checking does not
     /// look at it.
     pub half: bool,
+    /// Equal instances of `repeat` are calls one after the other, never steps of a scan: what looks at single instances,
+    /// or computes some of them again, needs them so.
+    pub write_out: bool,
 }
 
 /// A layer compiled for one signature.

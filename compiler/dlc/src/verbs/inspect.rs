@@ -87,6 +87,15 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     };
     let size = |ty: &graph::Type| ty.shape.elements() * ty.dtype.concrete(float).size() as i64;
     let rows = rows(&built, &forward.account, training.as_ref().map(|(_, part)| &part.account));
+    let accounts =
+        || std::iter::once(&forward).chain(training.iter().map(|(_, part)| part)).map(|it| &it.account);
+    let mut notes: Vec<&str> = Vec::new();
+    if accounts().any(|account| account.branches) {
+        notes.push("of branches the dearer side counts");
+    }
+    if accounts().any(|account| account.open_loops) {
+        notes.push("of loops without a limit one step counts");
+    }
     let parameters: Dim = built.weights.iter().map(|weight| weight.ty.shape.elements()).sum();
     let weight_bytes: Dim = built.weights.iter().chain(&built.states).map(|weight| size(&weight.ty)).sum();
     let value = |dim: &Dim| dim.eval(&bind).ok();
@@ -112,6 +121,7 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
                 })).collect::<Vec<_>>(),
                 "parameters": named(&parameters),
                 "flops": named(&forward.account.total.total()),
+                "notes": notes,
                 "weight_bytes": named(&weight_bytes),
                 "workspace_bytes": named(&forward.footprint.workspace),
                 "peak_bytes": named(&forward.footprint.peak()),
@@ -189,6 +199,9 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
                 };
                 text += format!("{what:<20}{} {unit}{formula}", shown(dim)).trim_end();
                 text.push('\n');
+            }
+            for note in &notes {
+                text += &format!("\nnote: {note}\n");
             }
             if arguments.kernels {
                 text += &format!("\n{}\n", forward.kernels.join("\n"));

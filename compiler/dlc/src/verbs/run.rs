@@ -54,6 +54,7 @@ pub struct Arguments {
 
 pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let mut session = cx.session(&arguments.file)?;
+    session.options.sema.write_out = arguments.trace || arguments.nan;
     let (built, warnings) = session.build(cx.model(), false).within(&session)?;
     cx.warn(&warnings, &session);
     let mut inputs = parameters::read_inputs(cx, &arguments.input)?;

@@ -55,6 +55,7 @@ pub struct Arguments {
 
 pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let mut session = cx.session(&arguments.file)?;
+    session.options.sema.write_out = arguments.nan;
     let (built, warnings) = session.build(cx.model(), true).within(&session)?;
     cx.warn(&warnings, &session);
     let Some(item) = &built.train else { return Err(training::no_training(&built.name).into()) };

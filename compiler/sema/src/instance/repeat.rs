@@ -14,10 +14,10 @@ use crate::{
     value::{Configured, Layer, Value},
 };
 use base::Span;
-use graph::{Builder, DType, Function, NodeId, Param, Role, Type, ops};
+use graph::{Builder, DType, Function, NodeId, Param, Role, Scope, Type, ops};
 use kernel::Binary;
 use shape::Dim;
-use std::{collections::BTreeMap, rc::Rc};
+use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
 /// With fewer instances their calls are written out, which lets kernels reach from one into the next.
 const FEWEST_STEPS: i64 = 4;
@@ -30,6 +30,8 @@ struct Steps<'c, 'p> {
     outside: &'c Outside<'p>,
     /// Their names, first to last.
     names: &'c [String],
+    /// What the body calls the instance.
+    scope: Arc<Scope>,
     random: Option<RandomParams>,
     span: Span,
 }
@@ -72,11 +74,15 @@ impl<'p> Checker<'p> {
             // The first may be another function than the others: it is given f32, they are given what it makes of it.
             if index < 2
                 && count - index >= fewest
+                && !self.options.write_out
                 && let Value::Layer(layer) = body
                 && let Layer::Def(configured) = &**layer
             {
                 let names: Vec<String> = (index..count).map(|index| format!("{name}.{index}")).collect();
-                if let Some(value) = self.repeat_as_scan(&names, layer, configured, args.clone(), span) {
+                let scope = Scope::of_steps(name, index as usize, (count - 1) as usize);
+                if let Some(value) =
+                    self.repeat_as_scan((&names, scope), layer, configured, args.clone(), span)
+                {
                     return value;
                 }
             }
@@ -109,7 +115,7 @@ impl<'p> Checker<'p> {
     /// Nothing where a step is not always the same function, from a tensor to one of its type.
     fn repeat_as_scan(
         &mut self,
-        names: &[String],
+        (names, scope): (&[String], Arc<Scope>),
         layer: &Rc<Layer<'p>>,
         configured: &Configured<'p>,
         args: Vec<Arg<'p>>,
@@ -157,7 +163,7 @@ impl<'p> Checker<'p> {
                 random = Some(self.random_params(span));
             }
         }
-        let steps = Steps { compiled: &compiled, outside: &outside, names, random, span };
+        let steps = Steps { compiled: &compiled, outside: &outside, names, scope, random, span };
         let input_types: Vec<Type> = operands.iter().map(|id| self.ty(*id).clone()).collect();
         let value = Self::tensor_or_error(self.scan_of(&steps, operands));
         for name in names {
@@ -167,7 +173,7 @@ impl<'p> Checker<'p> {
     }
 
     fn scan_of(&mut self, steps: &Steps<'_, 'p>, inputs: Vec<NodeId>) -> Option<NodeId> {
-        let Steps { compiled, outside, names, random, span } = *steps;
+        let Steps { compiled, outside, names, random, span, .. } = *steps;
         let mut fixed: Vec<NodeId> = inputs[1..].to_vec();
         let mut tables: Vec<NodeId> = Vec::new();
         let mut n_tables = 0;
@@ -302,6 +308,8 @@ impl<'p> Checker<'p> {
         });
         let operands = operands.collect::<Option<Vec<NodeId>>>()?;
         let results = b.call(compiled.func, &operands).ok()?;
+        let call = *results.first().and_then(|first| b.function.nodes[*first].inputs.first())?;
+        b.function.nodes[call].scope = Some(steps.scope.clone());
         let (states, side) = results[1..].split_at(compiled.states.len());
         let written = compiled.states.iter().zip(states).filter(|((.., written, _), _)| *written);
         let kept = written.map(|(_, id)| *id).chain(side.iter().copied());
