@@ -213,7 +213,7 @@ impl Check<'_> {
         let size = moved
             .iter()
             .map(|(place, _)| self.arrays[param].values.iter().nth(*place).map_or(0.0, |x| x.abs()));
-        let size = size.fold(0.0, f64::max).max(1e-2).min(1.0);
+        let size = size.fold(0.0, f64::max).clamp(1e-2, 1.0);
         let allowed = TOLERANCE * unit(gradient, scale);
         let mut nearest: Option<Compared> = None;
         let mut corner = true;

@@ -93,7 +93,9 @@ train M(target: f32[batch, 2]) {
         for block in 0..20 {
             let of = |path: &str| account.instances[&format!("block.{block}{path}")].clone();
             assert_eq!(at(&of(".dense").forward, 3), 3 * (2 * 8 * 8 + 8));
-            assert_eq!(at(&of("").forward, 3), 3 * (2 * 8 * 8 + 8 + 3 * 8));
+            // A scan makes in its forward half what its derivative reads of a step, here of `tanh`.
+            let more = if entry == "grad" && !written_out { 2 * 8 } else { 0 };
+            assert_eq!(at(&of("").forward, 3), 3 * (2 * 8 * 8 + 8 + 3 * 8 + more));
             // What is read and given: weights, x, t and the result; inside the product of x and t in place of both.
             let bytes = |path: &str| at(&account.bytes[&format!("block.{block}{path}")], 3);
             if entry == "run" {
