@@ -42,8 +42,8 @@ const SAMPLES: [Sample; 10] = [
     },
     Sample {
         model: Some("ResNet50"),
-        settings: &[("classes", "10"), ("width", "4"), ("side", "32"), ("depth", "[2, 1, 2, 1]")],
-        replaced: &[("resize(224, 224)", "resize(32, 32)")],
+        settings: &[("classes", "10"), ("width", "4"), ("side", "64"), ("depth", "[2, 1, 2, 1]")],
+        replaced: &[("resize(224, 224)", "resize(64, 64)")],
         ..plain("resnet", "batch")
     },
     Sample { settings: &[("symbols", "12"), ("hidden", "9")], length: Some("t"), ..plain("char_lstm", "b") },
@@ -139,10 +139,10 @@ fn arguments(function: &Function, weights: &Values, dims: &Sizes) -> Result<Vec<
             (_, Some(values)) => values.clone(),
             (Role::Control, None) => vec![3.0; count],
             (_, None) if param.ty.dtype.is_bool() => (0..count).map(|at| f64::from(at % 3 != 2)).collect(),
-            // Labels are small whole numbers, targets of a probability 0 or 1, the rest spreads around 0.
+            // Labels are small whole numbers, targets of a probability 0 or 1, the rest spreads around 0, each row anew.
             (_, None) if param.ty.dtype.is_int() => (0..count).map(|at| (at * 7 % 10) as f64).collect(),
             (_, None) if param.name == "target" => (0..count).map(|at| (at % 2) as f64).collect(),
-            (_, None) => (0..count).map(|at| (at * 37 % 64) as f64 / 16.0 - 2.0).collect(),
+            (_, None) => (0..count).map(|at| (at * 37 % 101) as f64 / 25.0 - 2.0).collect(),
         };
         arguments.push(Array::new(param.ty.dtype, &sizes, values).ok_or("a weight has another shape")?);
     }
