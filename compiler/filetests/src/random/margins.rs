@@ -111,7 +111,7 @@ fn neighbours(x: &Array, axis: usize, near: &mut impl FnMut(f64)) {
     let Some(&length) = x.shape().get(axis) else { return };
     let inner: usize = x.shape()[axis + 1..].iter().product();
     let values: Vec<f64> = x.values.iter().copied().collect();
-    for start in (0..values.len()).filter(|place| place / inner.max(1) % length.max(1) == 0) {
+    for start in (0..values.len()).filter(|place| (place / inner.max(1)).is_multiple_of(length.max(1))) {
         let lane = (0..length).map(|step| values[start + step * inner]);
         let mut lane: Vec<f64> = lane.filter(|value| value.is_finite()).collect();
         lane.sort_by(f64::total_cmp);

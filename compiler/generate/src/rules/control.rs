@@ -27,9 +27,8 @@ fn inside(d: &mut Draft) -> Inside {
 /// What is carried on, made of what was carried and of what came up: of the same shape and never large.
 fn next(d: &Draft, body: &Body, carried: &str, shape: &[Dim]) -> String {
     let name = &body.name;
-    if d.shape(body.result) == shape {
-        format!("tanh({name} + 0.5 * {carried})")
-    } else if d.shape(body.result).is_empty() {
+    let result = d.shape(body.result);
+    if result == shape || result.is_empty() {
         format!("tanh({name} + 0.5 * {carried})")
     } else {
         format!("tanh(mean({name}) + 0.5 * {carried})")
