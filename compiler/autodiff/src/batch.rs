@@ -1,6 +1,6 @@
 //! A function over a further leading axis, by the operators' `batch`.
 
-use crate::{derived, forward::needed, reverse::parameter};
+use crate::{derived, reverse::parameter};
 use base::Span;
 use graph::{Builder, DType, FuncId, Function, Module, Node, NodeId, Op, Param, Role, Type, ops};
 use kernel::Combine;
@@ -53,7 +53,7 @@ pub fn vmap(
     let mut tuples: BTreeMap<NodeId, Vec<(NodeId, bool)>> = BTreeMap::new();
     // What does not vary but was computed anew beside what does.
     let mut plain: BTreeMap<NodeId, NodeId> = BTreeMap::new();
-    for id in needed(function, outputs).into_iter().filter(|id| *id >= first) {
+    for id in function.needed(outputs).into_iter().filter(|id| *id >= first) {
         if mapped.contains_key(&id) {
             continue;
         }

@@ -39,7 +39,7 @@ impl Flat {
         let mut values: Vec<Option<NodeId>> = vec![None; source.nodes.len()];
         let mut results: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
         let outputs: Vec<NodeId> = source.results.iter().map(|(_, _, value)| *value).collect();
-        for id in crate::forward::needed(source, &outputs) {
+        for id in source.needed(&outputs) {
             let mut node = source.nodes[id].clone();
             match &node.op {
                 Op::Parameter(parameter) => {

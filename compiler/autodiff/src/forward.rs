@@ -37,7 +37,7 @@ pub fn jvp(
     let mut tangents: BTreeMap<NodeId, NodeId> = given.iter().copied().collect();
     // Tangents of the results of what runs functions.
     let mut of_tuples: BTreeMap<NodeId, Vec<Option<NodeId>>> = BTreeMap::new();
-    for id in needed(function, outputs) {
+    for id in function.needed(outputs) {
         let node = &function.nodes[id];
         let (op, inputs, span) = (node.op.clone(), node.inputs.clone(), node.span);
         if tangents.contains_key(&id) {
@@ -97,13 +97,7 @@ pub fn jvp_function(
     for param in &mut function.params {
         param.role = Role::Input;
     }
-    let mut given = Vec::new();
-    for index in (0..varying.len()).filter(|index| varying[*index]) {
-        let value = parameter(&mut function, index);
-        let param = &function.params[index];
-        let tangent = Param { name: format!("t_{}", param.name), role: Role::Input, ty: param.ty.clone() };
-        given.push((value, Builder::new(module, &mut function).param(tangent)));
-    }
+    let given = tangent_params(module, &mut function, varying);
     if let Some(known) = derived::find(module, &function.name, &function.params) {
         return Ok(known);
     }
@@ -121,6 +115,18 @@ pub fn jvp_function(
     Ok(derived::add(module, function))
 }
 
+/// A further parameter for the tangent of each that varies; pairs of value and tangent.
+fn tangent_params(module: &mut Module, function: &mut Function, varying: &[bool]) -> Vec<(NodeId, NodeId)> {
+    let mut given = Vec::new();
+    for index in (0..varying.len()).filter(|index| varying[*index]) {
+        let value = parameter(function, index);
+        let param = &function.params[index];
+        let tangent = Param { name: format!("t_{}", param.name), role: Role::Input, ty: param.ty.clone() };
+        given.push((value, Builder::new(module, function).param(tangent)));
+    }
+    given
+}
+
 /// A stated derivative works backwards only.
 fn none_stated(source: &Function) -> Result<(), Box<NoDerivative>> {
     if source.derivative.is_none() {
@@ -129,20 +135,4 @@ fn none_stated(source: &Function) -> Result<(), Box<NoDerivative>> {
     let reason = format!("`{}` states its derivative backwards, there is none forwards", source.name);
     let result = source.results.first().map_or(NodeId::new(0), |(_, _, value)| *value);
     Err(NoDerivative::new(reason, source, result))
-}
-
-/// The nodes that the outputs follow from, in program order.
-pub(crate) fn needed(function: &Function, outputs: &[NodeId]) -> Vec<NodeId> {
-    let mut needed = vec![false; function.nodes.len()];
-    for id in outputs {
-        needed[id.index()] = true;
-    }
-    for (id, node) in function.nodes.iter().rev() {
-        if needed[id.index()] {
-            for input in &node.inputs {
-                needed[input.index()] = true;
-            }
-        }
-    }
-    function.nodes.ids().filter(|id| needed[id.index()]).collect()
 }

@@ -118,7 +118,7 @@ impl Split {
         function.params.truncate(n_params);
         let outputs: Vec<NodeId> = results.iter().map(|(_, value)| *value).collect();
         let mut copies: Vec<Option<NodeId>> = vec![None; self.whole.nodes.len()];
-        for id in crate::forward::needed(&self.whole, &outputs) {
+        for id in self.whole.needed(&outputs) {
             let node = &self.whole.nodes[id];
             copies[id.index()] = Some(push(&mut function, node, &copies));
         }

@@ -114,6 +114,23 @@ pub fn weights(
     file: Option<&Path>,
     dims: &Dims,
 ) -> Result<BTreeMap<String, Tensor>, Fault> {
+    let mut tensors = stored_or_initial(cx, session, built, program, pool, file, dims)?;
+    if program.entry(RESET).is_ok() {
+        tensors.extend(initial_values(RESET, cx, program, pool, dims)?);
+    }
+    Ok(tensors)
+}
+
+/// What the file holds, or without one what `init` gives.
+fn stored_or_initial(
+    cx: &Cx,
+    session: &Session,
+    built: &Built,
+    program: &Program,
+    pool: &Pool,
+    file: Option<&Path>,
+    dims: &Dims,
+) -> Result<BTreeMap<String, Tensor>, Fault> {
     if let Some(file) = file {
         // A run that keeps running averages of its weights was measured by them.
         let read = read_weights(cx, session, built, file)?;
@@ -124,16 +141,9 @@ pub fn weights(
                 tensors.entry(name).or_insert(tensor);
             }
         }
-        if program.entry(RESET).is_ok() {
-            tensors.extend(initial_values(RESET, cx, program, pool, dims)?);
-        }
         return Ok(tensors);
     }
-    let mut tensors = initial_values("init", cx, program, pool, dims)?;
-    if program.entry(RESET).is_ok() {
-        tensors.extend(initial_values(RESET, cx, program, pool, dims)?);
-    }
-    Ok(tensors)
+    initial_values("init", cx, program, pool, dims)
 }
 
 /// What `init` or `reset` gives.

@@ -65,7 +65,7 @@ fn one_precision(case: &Case, session: &Session, precision: DType) -> Result<(),
             dtype: array.dtype,
         });
     }
-    let dims = dims(function, &args);
+    let dims = sizes(function.params.iter().zip(args.iter().map(Array::shape)));
     // Exact values; but draws are those of the precision, and at f64 rounding changes nothing else.
     let options = || match precision {
         DType::F64 => interp::Options::rounded(DType::F64),
@@ -118,7 +118,8 @@ fn arguments(case: &Case, built: &Built, function: &Function) -> Result<Vec<Arra
         let (name, array) = values::input(directive)?;
         given.insert(name, array);
     }
-    let sizes = sizes(function, &given);
+    let told = function.params.iter().filter_map(|param| Some((param, given.get(&param.name)?.shape())));
+    let sizes = sizes(told);
     let mut initial = initial(built, seed, &sizes)?;
     for word in ["weight", "state"] {
         for directive in case.directives(word) {
@@ -161,36 +162,13 @@ fn initial(
         let names = function.results.iter().map(|(name, ..)| name.clone());
         initial.extend(names.zip(made.map_err(|error| error.0)?));
     }
-    if initial.is_empty() && !built.entries.iter().any(|(name, _)| *name == "init") {
-        return Err("the model has no `init`".into());
-    }
     Ok(initial)
 }
 
-/// The dimensions that inputs name.
-fn sizes(function: &Function, given: &BTreeMap<String, Array>) -> BTreeMap<Symbol, i64> {
-    let mut sizes = BTreeMap::new();
-    for param in &function.params {
-        let Some(array) = given.get(&param.name) else { continue };
-        for (dim, size) in param.ty.shape.iter().zip(array.shape()) {
-            if let Some(symbol) = dim.as_symbol() {
-                sizes.insert(symbol, *size as i64);
-            }
-        }
-    }
-    sizes
-}
-
-fn dims(function: &Function, args: &[Array]) -> BTreeMap<Symbol, i64> {
-    let mut dims = BTreeMap::new();
-    for (param, array) in function.params.iter().zip(args) {
-        for (dim, size) in param.ty.shape.iter().zip(array.shape()) {
-            if let Some(symbol) = dim.as_symbol() {
-                dims.insert(symbol, *size as i64);
-            }
-        }
-    }
-    dims
+/// The dimensions that the shapes of arrays tell, each with the parameter that it is for.
+pub fn sizes<'a>(shapes: impl Iterator<Item = (&'a graph::Param, &'a [usize])>) -> BTreeMap<Symbol, i64> {
+    let axes = shapes.flat_map(|(param, shape)| param.ty.shape.iter().zip(shape));
+    axes.filter_map(|(dim, size)| Some((dim.as_symbol()?, *size as i64))).collect()
 }
 
 /// `// output y = […] tol=1e-4` against the definition.

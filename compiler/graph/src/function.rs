@@ -165,6 +165,22 @@ impl Function {
         op.infer_in(module, &self.facts, &types)
     }
 
+    /// The nodes that some values follow from, themselves among them, in program order.
+    pub fn needed(&self, values: &[NodeId]) -> Vec<NodeId> {
+        let mut needed = vec![false; self.nodes.len()];
+        for id in values {
+            needed[id.index()] = true;
+        }
+        for (id, node) in self.nodes.iter().rev() {
+            if needed[id.index()] {
+                for input in &node.inputs {
+                    needed[input.index()] = true;
+                }
+            }
+        }
+        self.nodes.ids().filter(|id| needed[id.index()]).collect()
+    }
+
     /// The dynamic dimensions, in the order in which the parameters and then the nodes name them.
     pub fn symbols(&self) -> Vec<Symbol> {
         let mut symbols = Vec::new();

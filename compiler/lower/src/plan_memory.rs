@@ -183,13 +183,5 @@ fn aligned(bytes: &Dim) -> Dim {
 }
 
 fn monomial(factors: &[(Atom, u32)]) -> Dim {
-    let factor = |atom: &Atom| match atom {
-        Atom::Symbol(symbol) => Dim::from(symbol),
-        Atom::DivFloor(a, b) => a.div_floor(b),
-        Atom::CeilDiv(a, b) => a.ceil_div(b),
-        Atom::Mod(a, b) => a.modulo(b),
-        Atom::Min(a, b) => Dim::min(a, b),
-        Atom::Max(a, b) => Dim::max(a, b),
-    };
-    factors.iter().flat_map(|(atom, power)| (0..*power).map(move |_| factor(atom))).product()
+    factors.iter().flat_map(|(atom, power)| (0..*power).map(move |_| Dim::from(atom))).product()
 }

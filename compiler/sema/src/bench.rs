@@ -32,15 +32,9 @@ impl<'p> Checker<'p> {
             let mut seen: Vec<(&str, Span)> = Vec::new();
             for setting in settings {
                 let key = setting.key.text.as_str();
-                if let Some((_, first)) = seen.iter().find(|(known, _)| *known == key) {
-                    self.report(
-                        Diagnostic::error("E0202", format!("`{key}` is set twice"))
-                            .label(setting.key.span, "set again here")
-                            .label(*first, "set here first"),
-                    );
+                if self.set_twice(&setting.key, &mut seen) {
                     continue;
                 }
-                seen.push((key, setting.key.span));
                 // A model that does not exist has been told.
                 self.bench_setting(key, setting, trained || def.is_none());
             }

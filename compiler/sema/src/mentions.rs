@@ -1,6 +1,6 @@
 //! The names that a definition needs of what stands around it: those that it mentions and does not bind first.
 
-use grammar::ast::{self, Block, Expr, ExprKind, StmtKind, SubscriptKind};
+use grammar::ast::{self, Block, Expr, ExprKind, StmtKind};
 use std::collections::BTreeSet;
 
 /// Free names of a definition, or a few more: what only one branch of an `if` binds counts as free.
@@ -99,33 +99,6 @@ impl<'p> Walk<'p> {
     fn expr(&mut self, expr: &'p Expr) {
         match &expr.kind {
             ExprKind::Name(name) => self.name(name),
-            ExprKind::Paren(inner) | ExprKind::Unary { operand: inner, .. } => self.expr(inner),
-            ExprKind::Tuple(items) | ExprKind::List(items) => items.iter().for_each(|item| self.expr(item)),
-            ExprKind::Binary { left: a, right: b, .. } | ExprKind::Range { start: a, end: b } => {
-                self.expr(a);
-                self.expr(b);
-            }
-            ExprKind::Pipe { input, stages } => {
-                self.expr(input);
-                stages.iter().for_each(|stage| self.expr(stage));
-            }
-            ExprKind::Call { callee, args, .. } => {
-                self.expr(callee);
-                args.iter().for_each(|arg| self.expr(&arg.value));
-            }
-            ExprKind::Index { base, subscripts, .. } => {
-                self.expr(base);
-                for subscript in subscripts {
-                    match &subscript.kind {
-                        SubscriptKind::At(expr) => self.expr(expr),
-                        SubscriptKind::Slice { start, end, step } => {
-                            [start, end, step].into_iter().flatten().for_each(|expr| self.expr(expr));
-                        }
-                        SubscriptKind::Rest => {}
-                    }
-                }
-            }
-            ExprKind::Field { base, .. } => self.expr(base),
             ExprKind::Reduce { indices, body, .. } => {
                 let around = self.bound.len();
                 self.bound.extend(indices.iter().map(|index| index.text.as_str()));
@@ -145,12 +118,7 @@ impl<'p> Walk<'p> {
             }
             ExprKind::Remat(block) => self.block(block),
             ExprKind::Record(rows) => rows.iter().for_each(|row| self.setting(&row.value)),
-            ExprKind::Int { .. }
-            | ExprKind::Float { .. }
-            | ExprKind::Bool(_)
-            | ExprKind::Constant(_)
-            | ExprKind::Str(_)
-            | ExprKind::Error => {}
+            _ => expr.parts().into_iter().for_each(|part| self.expr(part)),
         }
     }
 

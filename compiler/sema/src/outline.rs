@@ -17,6 +17,10 @@ use std::{
     rc::Rc,
 };
 
+/// What entry points are called among the functions: others of such a name are numbered.
+const ENTRY_POINTS: [&str; 9] =
+    ["run", "init", "reset", "grad", "step", "accumulate", "eval", "eval_finish", "fit"];
+
 /// Where a body begins, and what the frame held there.
 pub struct Mark {
     first: NodeId,
@@ -209,11 +213,11 @@ impl<'p> Checker<'p> {
         function
     }
 
-    /// `scan_step`, `scan_step.1`, …: as functions of layers are numbered.
+    /// `dense`, `dense.1`, …; from `step.0` on where an entry point is called so.
     pub fn fresh_function_name(&self, base: &str) -> String {
         let same = |known: &&Function| known.name.split('.').next() == Some(base);
         match self.module.functions.values().iter().filter(same).count() {
-            0 => base.to_string(),
+            0 if !ENTRY_POINTS.contains(&base) => base.to_string(),
             n_same => format!("{base}.{n_same}"),
         }
     }

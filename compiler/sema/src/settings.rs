@@ -7,7 +7,7 @@ use crate::{
     value::Value,
 };
 use base::{Diagnostic, Span, did_you_mean};
-use grammar::ast::{Expr, ExprKind, Setting, SettingValue};
+use grammar::ast::{self, Expr, ExprKind, Setting, SettingValue};
 
 const KEYS: &[&str] = &[
     "data",
@@ -91,15 +91,9 @@ impl<'p> Checker<'p> {
             if key.is_empty() {
                 continue;
             }
-            if let Some((_, first)) = seen.iter().find(|(known, _)| *known == key) {
-                self.report(
-                    Diagnostic::error("E0202", format!("`{key}` is set twice"))
-                        .label(setting.key.span, "set again here")
-                        .label(*first, "set here first"),
-                );
+            if self.set_twice(&setting.key, &mut seen) {
                 continue;
             }
-            seen.push((key, setting.key.span));
             self.setting(key, setting, &mut spec, &mut exprs);
         }
         self.overrides(&mut spec);
@@ -113,6 +107,20 @@ impl<'p> Checker<'p> {
             );
         }
         (spec, exprs)
+    }
+
+    /// Tells of a key that stands in the block already; else remembers it.
+    pub fn set_twice(&mut self, key: &'p ast::Name, seen: &mut Vec<(&'p str, Span)>) -> bool {
+        if let Some((_, first)) = seen.iter().find(|(known, _)| *known == key.text) {
+            self.report(
+                Diagnostic::error("E0202", format!("`{}` is set twice", key.text))
+                    .label(key.span, "set again here")
+                    .label(*first, "set here first"),
+            );
+            return true;
+        }
+        seen.push((&key.text, key.span));
+        false
     }
 
     fn setting(&mut self, key: &str, setting: &'p Setting, spec: &mut TrainSpec, exprs: &mut TrainExprs<'p>) {

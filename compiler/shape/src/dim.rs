@@ -256,3 +256,9 @@ impl From<&Symbol> for Dim {
         Dim::from(symbol.clone())
     }
 }
+
+impl From<&Atom> for Dim {
+    fn from(atom: &Atom) -> Dim {
+        atom.rebuild(&mut Dim::clone)
+    }
+}

@@ -185,6 +185,44 @@ impl Expr {
         expr
     }
 
+    /// The expressions that stand directly in it, in the order of the text; those in its blocks and settings are not
+    /// among them.
+    pub fn parts(&self) -> Vec<&Expr> {
+        match &self.kind {
+            ExprKind::Paren(inner) | ExprKind::Unary { operand: inner, .. } => vec![inner],
+            ExprKind::Field { base, .. } => vec![base],
+            ExprKind::Reduce { body, .. } => vec![body],
+            ExprKind::Repeat { count, .. } => vec![count],
+            ExprKind::Tuple(items) | ExprKind::List(items) => items.iter().collect(),
+            ExprKind::Binary { left, right, .. } => vec![left, right],
+            ExprKind::Range { start, end } => vec![start, end],
+            ExprKind::Pipe { input, stages } => std::iter::once(&**input).chain(stages).collect(),
+            ExprKind::Call { callee, args, .. } => {
+                std::iter::once(&**callee).chain(args.iter().map(|arg| &arg.value)).collect()
+            }
+            ExprKind::Index { base, subscripts, .. } => {
+                let within = subscripts.iter().flat_map(|subscript| match &subscript.kind {
+                    SubscriptKind::At(at) => vec![at],
+                    SubscriptKind::Slice { start, end, step } => {
+                        [start, end, step].into_iter().flatten().collect()
+                    }
+                    SubscriptKind::Rest => Vec::new(),
+                });
+                std::iter::once(&**base).chain(within).collect()
+            }
+            ExprKind::If { arms, .. } => arms.iter().map(|arm| &arm.condition).collect(),
+            ExprKind::Name(_)
+            | ExprKind::Int { .. }
+            | ExprKind::Float { .. }
+            | ExprKind::Bool(_)
+            | ExprKind::Constant(_)
+            | ExprKind::Str(_)
+            | ExprKind::Remat(_)
+            | ExprKind::Record(_)
+            | ExprKind::Error => Vec::new(),
+        }
+    }
+
     /// The word, where this is a bare name.
     pub fn as_name(&self) -> Option<&str> {
         match &self.kind {

@@ -4,9 +4,8 @@ use super::{jvp, jvp_function};
 use crate::{
     NoDerivative, derived,
     reach::{float_dependence, of_params, through_steps},
-    reverse::parameter,
 };
-use graph::{Builder, FuncId, Function, Module, NodeId, Op, Param, Role, ops};
+use graph::{Builder, FuncId, Function, Module, NodeId, Op, Role, ops};
 
 /// Tangents of the results of a node, from those of its operands; `None` where a result does not vary.
 pub(super) fn tangents(
@@ -217,13 +216,7 @@ fn with_tangents(
     function.name =
         derived::name(&derived::name(&source.name, "tangents", varying, &all), "of", wanted, &all);
     function.composite = None;
-    let mut given = Vec::new();
-    for index in (0..varying.len()).filter(|index| varying[*index]) {
-        let value = parameter(&mut function, index);
-        let param = &function.params[index];
-        let tangent = Param { name: format!("t_{}", param.name), role: Role::Input, ty: param.ty.clone() };
-        given.push((value, Builder::new(module, &mut function).param(tangent)));
-    }
+    let given = super::tangent_params(module, &mut function, varying);
     let outputs: Vec<(String, NodeId)> = function
         .results
         .iter()

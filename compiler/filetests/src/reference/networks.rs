@@ -3,7 +3,10 @@
 //! `DLC_FIGURES=1` prints how far each is off.
 
 use super::{array, near, size, text};
-use crate::{run::executors::tensor, text::told};
+use crate::{
+    run::{executors::tensor, sizes},
+    text::told,
+};
 use driver::{NoCache, NoFiles, Options, Session, Trace};
 use exec::{Arena, Dims, Pool, Program};
 use graph::{Array, Function, Role, interp};
@@ -287,15 +290,10 @@ impl<'a> Network<'a> {
         if !self.built.entries.iter().any(|(name, _)| *name == "reset") {
             return Ok(());
         }
-        let mut dims = Dims::new();
-        for param in &self.function("run")?.params {
-            let Some(array) = self.reference.arrays.get(&param.name) else { continue };
-            for (dim, size) in param.ty.shape.iter().zip(array.shape()) {
-                if let Some(symbol) = dim.as_symbol() {
-                    dims.insert(symbol.to_string(), *size as i64);
-                }
-            }
-        }
+        let params = &self.function("run")?.params;
+        let arrays = &self.reference.arrays;
+        let told = params.iter().filter_map(|param| Some((param, arrays.get(&param.name)?.shape())));
+        let dims = sizes(told).into_iter().map(|(symbol, size)| (symbol.to_string(), size)).collect();
         let made = self.call_at("reset", Moment::default(), &dims)?;
         for ((name, ..), made) in self.function("reset")?.results.iter().zip(made) {
             self.state.insert(name.clone(), made);
@@ -319,15 +317,12 @@ impl<'a> Network<'a> {
         let entries = Session::entries(self.built, &[entry]);
         let [(_, id)] = entries[..] else { return Err(format!("no entry point `{entry}`").into()) };
         let function = &self.built.module.functions[id];
-        let (mut args, mut dims) = (Vec::new(), BTreeMap::new());
-        for (param, tensor) in function.params.iter().zip(self.arguments(entry, Moment::default())?) {
-            for (dim, size) in param.ty.shape.iter().zip(tensor.shape()) {
-                if let Some(symbol) = dim.as_symbol() {
-                    dims.insert(symbol, *size as i64);
-                }
-            }
-            args.push(Array { dtype: param.ty.dtype, values: array(&tensor).values });
-        }
+        let tensors = self.arguments(entry, Moment::default())?;
+        let dims = sizes(function.params.iter().zip(tensors.iter().map(Tensor::shape)));
+        let args = function.params.iter().zip(&tensors);
+        let args: Vec<Array> = args
+            .map(|(param, tensor)| Array { dtype: param.ty.dtype, values: array(tensor).values })
+            .collect();
         let options = interp::Options::rounded(DType::F64);
         let results = interp::run(&self.built.module, id, &args, &dims, options).map_err(|error| error.0)?;
         results.iter().map(|result| tensor(result, tensor::DType::F64)).collect()

@@ -59,7 +59,7 @@ fn restricted(module: &Module, source: &Function, restriction: &Restriction) -> 
         of_params.insert(*old, b.full(ty.dtype, &ty.shape, f64::from_bits(*bits)));
     }
     let outputs: Vec<NodeId> = restriction.results.iter().map(|result| source.results[*result].2).collect();
-    for id in needed(source, &outputs) {
+    for id in source.needed(&outputs) {
         let node = &source.nodes[id];
         copies[id.index()] = Some(match &node.op {
             Op::Parameter(parameter) => {
@@ -81,25 +81,10 @@ fn restricted(module: &Module, source: &Function, restriction: &Restriction) -> 
     Ok(function)
 }
 
-fn needed(function: &Function, outputs: &[NodeId]) -> Vec<NodeId> {
-    let mut needed = vec![false; function.nodes.len()];
-    for id in outputs {
-        needed[id.index()] = true;
-    }
-    for (id, node) in function.nodes.iter().rev() {
-        if needed[id.index()] {
-            for input in &node.inputs {
-                needed[input.index()] = true;
-            }
-        }
-    }
-    function.nodes.ids().filter(|id| needed[id.index()]).collect()
-}
-
 /// Parameters that the chosen results need.
 pub(super) fn read_params(function: &Function, results: &[usize]) -> BTreeSet<usize> {
     let outputs: Vec<NodeId> = results.iter().map(|result| function.results[*result].2).collect();
-    let params = needed(function, &outputs).into_iter().filter_map(|id| match &function.nodes[id].op {
+    let params = function.needed(&outputs).into_iter().filter_map(|id| match &function.nodes[id].op {
         Op::Parameter(ops::Parameter { index }) => Some(*index),
         _ => None,
     });

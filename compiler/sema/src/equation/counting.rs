@@ -32,7 +32,7 @@ impl<'p> Equation<'_, 'p> {
         for term in dim.terms() {
             let (mut product, mut scale): (Option<Labelled>, _) = (None, Dim::from(term.coefficient));
             for (atom, power) in &term.factors {
-                let part = self.atom_as_dim(atom);
+                let part = Dim::from(atom);
                 for _ in 0..*power {
                     if self.labels_of(&part).is_empty() {
                         scale = scale * &part;
@@ -65,17 +65,6 @@ impl<'p> Equation<'_, 'p> {
                 let offset = self.size(&offset, dtype, span)?;
                 self.combined(Binary::Add, sum, offset, span)
             }
-        }
-    }
-
-    fn atom_as_dim(&self, atom: &Atom) -> Dim {
-        match atom {
-            Atom::Symbol(symbol) => Dim::from(symbol),
-            Atom::DivFloor(a, b) => a.div_floor(b),
-            Atom::CeilDiv(a, b) => a.ceil_div(b),
-            Atom::Mod(a, b) => a.modulo(b),
-            Atom::Min(a, b) => Dim::min(a, b),
-            Atom::Max(a, b) => Dim::max(a, b),
         }
     }
 

@@ -17,10 +17,6 @@ use graph::{DType, NodeId, Role, Type, ops};
 use shape::Proof;
 use std::{collections::BTreeMap, rc::Rc};
 
-/// What entry points are called among the functions: a layer of such a name is numbered.
-const ENTRY_POINTS: [&str; 9] =
-    ["run", "init", "reset", "grad", "step", "accumulate", "eval", "eval_finish", "fit"];
-
 /// What a call gives to a compiled function.
 pub(super) struct Given<'p> {
     pub operands: Vec<NodeId>,
@@ -254,15 +250,7 @@ impl<'p> Checker<'p> {
         let states = frame.states.iter();
         let states =
             states.map(|(name, s)| (name.clone(), s.ty.clone(), s.init.clone(), s.written, s.span)).collect();
-        let n_same = self
-            .module
-            .functions
-            .iter()
-            .filter(|(_, known)| known.name.split('.').next() == Some(&def.name.text))
-            .count();
-        if n_same > 0 || ENTRY_POINTS.contains(&def.name.text.as_str()) {
-            function.name = format!("{}.{n_same}", def.name.text);
-        }
+        function.name = self.fresh_function_name(&def.name.text);
         let func = self.module.functions.push(function);
         Some(Compiled {
             func,

@@ -1,7 +1,7 @@
 //! The walk over definitions that finds what is declared and what is read.
 
 use super::{Kind, Names};
-use grammar::ast::{self, DefKind, ExprKind, StmtKind, SubscriptKind};
+use grammar::ast::{self, DefKind, ExprKind, StmtKind};
 
 impl<'p> Names<'_, 'p> {
     pub(super) fn definition(&mut self, def: &'p ast::Def) {
@@ -162,40 +162,6 @@ impl<'p> Names<'_, 'p> {
                 // A name first met in a type is a dimension, and does no harm as a free name elsewhere.
                 self.read(name);
             }
-            ExprKind::Paren(inner) => self.expr(inner),
-            ExprKind::Tuple(items) | ExprKind::List(items) => items.iter().for_each(|item| self.expr(item)),
-            ExprKind::Unary { operand, .. } => self.expr(operand),
-            ExprKind::Binary { left, right, .. } => {
-                self.expr(left);
-                self.expr(right);
-            }
-            ExprKind::Pipe { input, stages } => {
-                self.expr(input);
-                stages.iter().for_each(|stage| self.expr(stage));
-            }
-            ExprKind::Call { callee, args, .. } => {
-                self.expr(callee);
-                args.iter().for_each(|arg| self.expr(&arg.value));
-            }
-            ExprKind::Index { base, subscripts, .. } => {
-                self.expr(base);
-                for subscript in subscripts {
-                    match &subscript.kind {
-                        SubscriptKind::At(at) => self.expr(at),
-                        SubscriptKind::Slice { start, end, step } => {
-                            for part in [start, end, step].into_iter().flatten() {
-                                self.expr(part);
-                            }
-                        }
-                        SubscriptKind::Rest => {}
-                    }
-                }
-            }
-            ExprKind::Field { base, .. } => self.expr(base),
-            ExprKind::Range { start, end } => {
-                self.expr(start);
-                self.expr(end);
-            }
             ExprKind::Reduce { indices, body, .. } => {
                 let saved = self.scope.clone();
                 for index in indices {
@@ -212,12 +178,7 @@ impl<'p> Names<'_, 'p> {
             }
             ExprKind::Remat(block) => self.inner(block),
             ExprKind::Record(settings) => settings.iter().for_each(|setting| self.setting(setting)),
-            ExprKind::Int { .. }
-            | ExprKind::Float { .. }
-            | ExprKind::Bool(_)
-            | ExprKind::Constant(_)
-            | ExprKind::Str(_)
-            | ExprKind::Error => {}
+            _ => expr.parts().into_iter().for_each(|part| self.expr(part)),
         }
     }
 

@@ -87,6 +87,22 @@ impl<'p> Checker<'p> {
         None
     }
 
+    /// A body that gives more or fewer values than what is carried asks for.
+    fn wrong_number<T>(
+        &mut self,
+        message: String,
+        what: &str,
+        place: Span,
+        carried: &[Carried],
+    ) -> Option<T> {
+        let mut diagnostic = Diagnostic::error("E0310", message).label(place, what);
+        for carried in carried {
+            diagnostic = diagnostic.label(carried.span, "carried");
+        }
+        self.report(diagnostic);
+        None
+    }
+
     /// The parameters of a loop's body and their operands: carried values, then states that the body writes.
     fn state_stand_ins(&self, states: &[StateChange], aliases: &[Alias]) -> (Vec<Given>, Vec<NodeId>) {
         let given = states.iter().enumerate();
@@ -101,6 +117,14 @@ impl<'p> Checker<'p> {
         }
         self.unsupported(span, &format!("`standardize` inside {what}"));
         None
+    }
+}
+
+/// How many results a value is, in words.
+fn results_told(value: &Value<'_>) -> String {
+    match value {
+        Value::Tuple(parts) => format!("{} results", parts.len()),
+        _ => "one result".into(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `loop(cond, body, carry…, max: n)`: a function applied as long as a condition on what it gives holds.
 
-use super::{Carried, result_place};
+use super::{Carried, result_place, results_told};
 use crate::{
     call::Arg,
     checker::Checker,
@@ -151,21 +151,12 @@ impl<'p> Checker<'p> {
             Value::Tuple(parts) if parts.len() == count => parts.to_vec(),
             value if count == 1 && !matches!(value, Value::Tuple(_)) => vec![value.clone()],
             other => {
-                let have = match other {
-                    Value::Tuple(parts) => format!("{} results", parts.len()),
-                    _ => "one result".into(),
-                };
+                let have = results_told(other);
                 let message = format!(
                     "the body of `loop` gives the {count} values that it takes, but this gives {have}"
                 );
                 let place = result_place(function, 0, 1, span);
-                let mut diagnostic =
-                    Diagnostic::error("E0310", message).label(place, format!("{have} instead of {count}"));
-                for carried in carried {
-                    diagnostic = diagnostic.label(carried.span, "carried");
-                }
-                self.report(diagnostic);
-                return None;
+                return self.wrong_number(message, &format!("{have} instead of {count}"), place, carried);
             }
         };
         let mut next = Vec::new();

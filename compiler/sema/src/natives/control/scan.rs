@@ -1,6 +1,6 @@
 //! `scan(step, xs, carry…)`: a function along an axis, which hands values from step to step.
 
-use super::{Carried, result_place};
+use super::{Carried, result_place, results_told};
 use crate::{
     call::Arg,
     checker::Checker,
@@ -203,23 +203,14 @@ impl<'p> Checker<'p> {
             value if carried.is_empty() => (value.clone(), Vec::new()),
             Value::Tuple(parts) if parts.len() == count => (parts[0].clone(), parts[1..].to_vec()),
             other => {
-                let have = match other {
-                    Value::Tuple(parts) => format!("{} results", parts.len()),
-                    _ => "one result".into(),
-                };
+                let have = results_told(other);
                 let plural = if carried.len() == 1 { "value" } else { "values" };
                 let message = format!(
                     "a step gives what is stacked and then {} carried {plural}, but this gives {have}",
                     carried.len()
                 );
                 let place = result_place(step, 0, 1, span);
-                let mut diagnostic =
-                    Diagnostic::error("E0310", message).label(place, format!("{have} instead of {count}"));
-                for carried in carried {
-                    diagnostic = diagnostic.label(carried.span, "carried");
-                }
-                self.report(diagnostic);
-                return None;
+                return self.wrong_number(message, &format!("{have} instead of {count}"), place, carried);
             }
         };
         let mut stacked = Vec::new();
