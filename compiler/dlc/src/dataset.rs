@@ -345,23 +345,51 @@ fn synthetic_fields(
     Ok(fields)
 }
 
-/// Fields with a default that the data leave out.
+/// Fields with a default that the data leave out: a value in every row, or one for the whole batch where the field has no
+/// batch axis.
 fn add_defaults(train: &TrainSpec, session: &Session, dataset: &mut Overlay) -> Result<(), Fault> {
     for wanted in &train.fields {
         let (Some(value), false) = (wanted.default, dataset.has(&wanted.name)) else {
             continue;
         };
         let (dtype, row_shape) = field(session, train, &wanted.name)?;
-        dataset.add_constant(&wanted.name, full(row_shape.unwrap_or_default(), value)?.cast(dtype)?);
+        if has_batch_axis(train, wanted) {
+            dataset.add_constant(&wanted.name, full(row_shape.unwrap_or_default(), value)?.cast(dtype)?);
+            continue;
+        }
+        let known = |dim: &shape::Dim| {
+            let bound =
+                dim.as_symbol().and_then(|symbol| session.options.sema.bind.get(symbol.name()).copied());
+            usize::try_from(dim.as_const().or(bound)?).ok()
+        };
+        let Some(sizes) = wanted.ty.shape.iter().map(known).collect::<Option<Vec<usize>>>() else {
+            return Err(Diagnostic::error(
+                "E0825",
+                format!("the input `{}`, which the data leave out, has no fixed size", wanted.name),
+            )
+            .label(train.span, "trained here")
+            .help("fix its dimensions with `--bind`")
+            .into_told(session));
+        };
+        dataset.add_whole(&wanted.name, full(sizes, value)?.cast(dtype)?);
     }
     Ok(())
 }
 
+/// The first axis of what the data give is the batch's; an input that begins with another has one value for all rows.
+fn has_batch_axis(train: &TrainSpec, field: &FieldSpec) -> bool {
+    let first = |field: &FieldSpec| field.ty.shape.first().cloned();
+    let batch = train.fields.iter().filter(|field| field.default.is_none()).find_map(first);
+    first(field).is_some_and(|axis| batch.is_none_or(|batch| batch == axis))
+}
+
 /// As [`add_defaults`] for the arrays of one batch, whose rows the other fields tell.
 pub fn fill_defaults(train: &TrainSpec, arrays: &mut BTreeMap<String, Tensor>) -> Result<(), Fault> {
-    let rows = train.fields.iter().find_map(|field| Some(arrays.get(&field.name)?.row_count()));
+    let given = |field: &&FieldSpec| has_batch_axis(train, field);
+    let rows = train.fields.iter().filter(given).find_map(|field| Some(arrays.get(&field.name)?.row_count()));
     for wanted in &train.fields {
         let (Some(value), false) = (wanted.default, arrays.contains_key(&wanted.name)) else { continue };
+        let batched = has_batch_axis(train, wanted);
         let sizes: Option<Vec<usize>> = wanted
             .ty
             .shape
@@ -369,7 +397,7 @@ pub fn fill_defaults(train: &TrainSpec, arrays: &mut BTreeMap<String, Tensor>) -
             .enumerate()
             .map(|(axis, dim)| match dim.as_const() {
                 Some(size) => usize::try_from(size).ok(),
-                None if axis == 0 => rows,
+                None if axis == 0 && batched => rows,
                 None => None,
             })
             .collect();

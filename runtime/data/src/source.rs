@@ -55,6 +55,8 @@ enum Over {
     Array(Tensor),
     /// One row, which is that of every number.
     Constant(Tensor),
+    /// A value without rows, given to every batch as it is.
+    Whole(Tensor),
 }
 
 impl RowSource for Dataset {
@@ -133,6 +135,12 @@ impl Overlay {
         self.over.insert(name.to_string(), Over::Constant(row));
     }
 
+    /// Adds a value that every batch has once, not once a row: an input without a batch axis.
+    pub fn add_whole(&mut self, name: &str, value: Tensor) {
+        self.declare(name, value.dtype(), value.shape());
+        self.over.insert(name.to_string(), Over::Whole(value));
+    }
+
     /// The base itself, where nothing was added.
     pub fn into_source(self) -> Box<dyn RowSource> {
         if self.over.is_empty() { self.base } else { Box::new(self) }
@@ -165,7 +173,7 @@ impl RowSource for Overlay {
         let start = tensor::Fnv64::new().number(self.base.content_hash());
         let hash = self.over.iter().fold(start, |hash, (name, over)| {
             let array = match over {
-                Over::Array(array) | Over::Constant(array) => array,
+                Over::Array(array) | Over::Constant(array) | Over::Whole(array) => array,
             };
             hash.text(name).number(crate::dataset::array_hash(array))
         });
@@ -204,10 +212,15 @@ impl RowSource for Overlay {
                 continue;
             };
             let info = &self.fields[*field];
+            if let Over::Whole(value) = over {
+                batch.push(old.filter(|old| old == value).unwrap_or_else(|| value.clone()));
+                continue;
+            }
             let mut target = reused(old, info.dtype, rows.len(), &info.row_shape)?;
             match over {
                 Over::Array(array) => array.gather_rows_into(rows, &mut target),
                 Over::Constant(row) if row.is_empty() => {}
+                Over::Whole(_) => {}
                 Over::Constant(row) => {
                     let rows = target.bytes_mut().chunks_exact_mut(row.bytes().len());
                     rows.for_each(|target| target.copy_from_slice(row.bytes()));

@@ -4,6 +4,7 @@ mod compiled;
 mod definition;
 mod equation;
 mod half;
+mod inputs;
 mod interrupted;
 mod measured;
 mod runs;
