@@ -35,26 +35,47 @@ SLOTS: tuple[tuple[tuple[type, ...], dict[str, str]], ...] = (
         (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm),
         {"weight": "scale", "bias": "bias", "running_mean": "mean", "running_var": "var"},
     ),
+    # Ours have one bias, so the second one of PyTorch stays at 0.
+    (
+        (nn.LSTM,),
+        {
+            f"{theirs}_l{i}": f"{f'lstm_{i}' if i else 'lstm'}.cell.{ours}" if ours else None
+            for i in range(2)
+            for theirs, ours in (
+                ("weight_ih", "w_x"),
+                ("weight_hh", "w_h"),
+                ("bias_ih", "b"),
+                ("bias_hh", None),
+            )
+        },
+    ),
 )
+DENSE = {nn.Linear: ("weight",), nn.LSTM: ("weight_ih_l0", "weight_hh_l0", "weight_ih_l1", "weight_hh_l1")}
 
 
 @dataclass
-class Network:
+class Layered:
     """`module` takes `inputs` in this order and gives one tensor, or a tuple, for `outputs`.
 
     `layers` maps paths of modules to our paths of instances; a module's own parameters and buffers keep their
     names, and dense weights are transposed. What `layers` does not name is an error; None is for what another
-    path names.
+    path names. `loss` is of the outputs, and of the inputs and what else the data has.
     """
 
     name: str
-    file: str
     module: nn.Module
     layers: dict[str, str | None]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    batches: list[Tensors]
     loss: Callable[[Tensors, Tensors], Tensor]
+
+
+@dataclass
+class Network(Layered):
+    """What is kept of it besides: the batches that it is trained on, and how."""
+
+    file: str
+    batches: list[Tensors]
     optimizer: Callable[[list[nn.Parameter]], optim.Optimizer]
     schedule: Callable[[optim.Optimizer, int], optim.lr_scheduler.LRScheduler] | None = None
     # Before each forward pass, to set draws: the module, number of the step, rows of the batch.
@@ -183,16 +204,16 @@ def prepare(network: Network, module: nn.Module, batch: Tensors, step: int) -> N
         network.before(module, step, len(next(iter(batch.values()))))
 
 
-def outputs(network: Network, module: nn.Module, batch: Tensors) -> Tensors:
+def outputs(network: Layered, module: nn.Module, batch: Tensors) -> Tensors:
     y = module(*(batch[n] for n in network.inputs))
     return dict(zip(network.outputs, y if isinstance(y, tuple) else (y,), strict=True))
 
 
 def parameters(module: nn.Module) -> int:
-    return sum(x.numel() for x in module.parameters())
+    return sum(x.numel() for x in module.parameters() if x.requires_grad)
 
 
-def names(network: Network, module: nn.Module | None = None) -> dict[str, Tensor]:
+def names(network: Layered, module: nn.Module | None = None) -> dict[str, Tensor]:
     """Parameters and states by our names."""
     found: dict[str, Tensor] = {}
     for path, part in (module or network.module).named_modules():
@@ -202,11 +223,15 @@ def names(network: Network, module: nn.Module | None = None) -> dict[str, Tensor
             ours = network.layers[path] if path else ""
             if ours is None:
                 continue
+            slots: dict[str, str | None]
             slots = next((slots for kinds, slots in SLOTS if isinstance(part, kinds)), {})
-            name = f"{ours}.{slots.get(slot, slot)}".lstrip(".")
+            own_name = slots.get(slot, slot)
+            if own_name is None:
+                continue
+            name = f"{ours}.{own_name}".lstrip(".")
             if name in found:
                 raise ValueError(f"{network.name}: two weights are called {name}")
-            if isinstance(part, nn.Linear) and slot == "weight":
+            if slot in DENSE.get(type(part), ()):
                 x.dense = True
             found[name] = x
     return found
@@ -286,6 +311,7 @@ def filled(module: nn.Module, seed: str, lift: float = 0.0) -> nn.Module:
 __all__ = [
     "DATA",
     "Draws",
+    "Layered",
     "Network",
     "Tensors",
     "agrees_with_torchvision",

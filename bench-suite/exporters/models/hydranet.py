@@ -28,6 +28,13 @@ class HydraNet(nn.Module):
         return self.objects(x), self.lanes(x), self.collision(x)
 
 
+def names() -> dict[str, str]:
+    found = {"objects.0": "conv2d", "objects.2": "conv2d_1", "lanes.0": "conv2d_2", "lanes.2": "conv2d_3"}
+    for i, ours in enumerate(("down", "down_1", "down_2")):
+        found |= {f"trunk.{i}.0": f"{ours}.conv2d", f"trunk.{i}.1": f"{ours}.batch_norm"}
+    return found | {"collision.2": "dense"}
+
+
 def frames(rows: int, height: int, width: int, boxes: int) -> list[Tensors]:
     draws = Draws("hydranet frames")
     return [
@@ -55,15 +62,11 @@ def hydranet(
     sides: tuple[int, int],
     replace: dict[str, str],
 ) -> Network:
-    heads = {"objects.0": "conv2d", "objects.2": "conv2d_1", "lanes.0": "conv2d_2", "lanes.2": "conv2d_3"}
-    trunk = {}
-    for i, ours in enumerate(("down", "down_1", "down_2")):
-        trunk |= {f"trunk.{i}.0": f"{ours}.conv2d", f"trunk.{i}.1": f"{ours}.batch_norm"}
     return Network(
         name="hydranet",
         file="hydranet.model",
         module=filled(HydraNet(widths, boxes), "hydranet"),
-        layers={**trunk, **heads, "collision.2": "dense"},
+        layers=names(),
         inputs=("frame",),
         outputs=("objects", "lanes", "collision"),
         batches=frames(rows, *sides, boxes),

@@ -6,6 +6,8 @@ from torch import Tensor, nn, optim
 from .core import Network, filled
 from .digits import table
 
+NAMES = {"conv1": "conv2d", "conv2": "conv2d_1", "conv3": "conv2d_2", "fc1": "dense", "fc2": "dense_1"}
+
 
 class LeNet5(nn.Module):
     def __init__(self, units: list[int]) -> None:
@@ -32,13 +34,7 @@ def network(units: list[int], rows: int) -> Network:
         name="lenet5",
         file="lenet5.model",
         module=filled(LeNet5(units), "lenet5"),
-        layers={
-            "conv1": "conv2d",
-            "conv2": "conv2d_1",
-            "conv3": "conv2d_2",
-            "fc1": "dense",
-            "fc2": "dense_1",
-        },
+        layers=NAMES,
         inputs=("image",),
         outputs=("logits",),
         batches=[{"image": large[c].clone(), "label": labels[c].clone()} for c in cut],

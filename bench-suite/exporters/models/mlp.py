@@ -5,18 +5,23 @@ from torch import nn, optim
 
 from .core import Draws, Network, filled
 
+NAMES = {"0": "dense", "2": "dense_1", "4": "dense_2"}
+
+
+def perceptron(wide: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(784, wide), nn.ReLU(), nn.Linear(wide, wide), nn.ReLU(), nn.Linear(wide, 10)
+    )
+
 
 def mlp(name: str, wide: int, rows: int) -> Network:
     draws = Draws(f"{name} batches")
-    module = nn.Sequential(
-        nn.Linear(784, wide), nn.ReLU(), nn.Linear(wide, wide), nn.ReLU(), nn.Linear(wide, 10)
-    )
     batches = [{"image": draws.uniform(0, 1, rows, 784), "label": draws.integers(10, rows)} for _ in range(2)]
     return Network(
         name=name,
         file="mlp.model",
-        module=filled(module, name),
-        layers={"0": "dense", "2": "dense_1", "4": "dense_2"},
+        module=filled(perceptron(wide), name),
+        layers=NAMES,
         inputs=("image",),
         outputs=("logits",),
         batches=batches,

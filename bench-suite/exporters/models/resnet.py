@@ -78,6 +78,34 @@ def pair(layers: dict[str, str], conv: str, norm: str, ours: str) -> None:
     layers[conv], layers[norm] = f"{ours}.conv2d", f"{ours}.batch_norm"
 
 
+def bottleneck_names(depth: list[int]) -> dict[str, str]:
+    layers = {"fc": "dense"}
+    pair(layers, "conv1", "bn1", "conv_bn")
+    for i, blocks in enumerate(depth):
+        for j in range(blocks):
+            theirs = f"layer{i + 1}.{j}"
+            ours = f"{numbered('stage', i)}.{f'block.{j - 1}' if j else 'bottleneck'}"
+            for k in range(3):
+                at = f"{ours}.{numbered('conv_bn', k)}"
+                pair(layers, f"{theirs}.conv{k + 1}", f"{theirs}.bn{k + 1}", at)
+            pair(layers, f"{theirs}.downsample.0", f"{theirs}.downsample.1", f"{ours}.conv_bn_3")
+    return layers
+
+
+def basic_names(*, large: bool) -> dict[str, str]:
+    layers = {"fc": "dense"}
+    pair(layers, "conv1", "bn1", f"stem.{numbered('conv_bn', int(large))}")
+    for i in range(4):
+        for j in range(2):
+            theirs = f"layer{i + 1}.{j}"
+            ours = f"{numbered('basic_stage', i)}.{numbered('basic', j)}"
+            for k in range(2):
+                at = f"{ours}.{numbered('conv_bn', k)}"
+                pair(layers, f"{theirs}.conv{k + 1}", f"{theirs}.bn{k + 1}", at)
+            pair(layers, f"{theirs}.downsample.0", f"{theirs}.downsample.1", f"{ours}.conv_bn_2")
+    return layers
+
+
 def resnet50(
     name: str,
     width: int,
@@ -90,23 +118,13 @@ def resnet50(
     lift: float = 0.0,
 ) -> Network:
     module = filled(ResNet(Bottleneck, depth, width, classes, large=True), name, lift)
-    layers = {"fc": "dense"}
-    pair(layers, "conv1", "bn1", "conv_bn")
-    for i, blocks in enumerate(depth):
-        for j in range(blocks):
-            theirs = f"layer{i + 1}.{j}"
-            ours = f"{numbered('stage', i)}.{f'block.{j - 1}' if j else 'bottleneck'}"
-            for k in range(3):
-                at = f"{ours}.{numbered('conv_bn', k)}"
-                pair(layers, f"{theirs}.conv{k + 1}", f"{theirs}.bn{k + 1}", at)
-            pair(layers, f"{theirs}.downsample.0", f"{theirs}.downsample.1", f"{ours}.conv_bn_3")
     settings = {"width": width, "depth": depth, "side": side, "classes": classes}
     return Network(
         name=name,
         file="resnet.model",
         model="ResNet50",
         module=module,
-        layers=layers,
+        layers=bottleneck_names(depth),
         inputs=("image",),
         outputs=("logits",),
         batches=labelled(f"{name} images", rows, 3, side, classes),
@@ -133,23 +151,13 @@ def resnet18(
     lift: float = 0.0,
 ) -> Network:
     module = filled(ResNet(Basic, [2, 2, 2, 2], width, classes, large=side > 64), name, lift)
-    layers = {"fc": "dense"}
-    pair(layers, "conv1", "bn1", f"stem.{numbered('conv_bn', int(side > 64))}")
-    for i in range(4):
-        for j in range(2):
-            theirs = f"layer{i + 1}.{j}"
-            ours = f"{numbered('basic_stage', i)}.{numbered('basic', j)}"
-            for k in range(2):
-                at = f"{ours}.{numbered('conv_bn', k)}"
-                pair(layers, f"{theirs}.conv{k + 1}", f"{theirs}.bn{k + 1}", at)
-            pair(layers, f"{theirs}.downsample.0", f"{theirs}.downsample.1", f"{ours}.conv_bn_2")
     settings = {"width": width, "side": side, "classes": classes}
     return Network(
         name=name,
         file="resnet.model",
         model="ResNet18",
         module=module,
-        layers=layers,
+        layers=basic_names(large=side > 64),
         inputs=("image",),
         outputs=("logits",),
         batches=labelled(f"{name} images", rows, 3, side, classes),

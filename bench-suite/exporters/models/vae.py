@@ -8,20 +8,30 @@ from .core import Network, Tensors, filled
 from .digits import table
 from .philox import Drawing, set_bits, set_step
 
+NAMES = {
+    "encoder.0": "dense",
+    "mean": "dense_1",
+    "log_variance": "dense_2",
+    "decoder.0": "dense_3",
+    "decoder.2": "dense_4",
+}
+
 
 class VAE(nn.Module):
-    def __init__(self, wide: int, latent: int) -> None:
+    """Without `noisy` training decodes the mean."""
+
+    def __init__(self, wide: int, latent: int, noisy: bool = True) -> None:
         super().__init__()
         self.encoder = nn.Sequential(nn.Linear(64, wide), nn.ReLU())
         self.mean, self.log_variance = nn.Linear(wide, latent), nn.Linear(wide, latent)
         self.decoder = nn.Sequential(nn.Linear(latent, wide), nn.ReLU(), nn.Linear(wide, 64), nn.Sigmoid())
-        self.noise = Drawing()
+        self.noise, self.noisy = Drawing(), noisy
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         h = self.encoder(x)
         mean, log_variance = self.mean(h), self.log_variance(h)
         z = mean
-        if self.training:
+        if self.training and self.noisy:
             z = mean + torch.exp(log_variance / 2) * self.noise.normal(*mean.shape).to(x.dtype)
         return self.decoder(z), mean, log_variance
 
@@ -42,13 +52,7 @@ def vae(name: str, bits: int, precision: str, wide: int, latent: int) -> Network
         name=name,
         file="vae.model",
         module=set_bits(filled(VAE(wide, latent), "vae"), bits),
-        layers={
-            "encoder.0": "dense",
-            "mean": "dense_1",
-            "log_variance": "dense_2",
-            "decoder.0": "dense_3",
-            "decoder.2": "dense_4",
-        },
+        layers=NAMES,
         inputs=("x",),
         outputs=("again", "mu", "logvar"),
         batches=[{"x": rows[16 * i : 16 * (i + 1)].clone()} for i in range(3)],
