@@ -1,0 +1,76 @@
+"""Flax (nnx) with Optax: one function that `jax.jit` compiles, whose state is given away and comes back."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from typing import Any
+
+from protocol import Arm, Arrays, Cannot, pin, serve
+
+from arms import threads
+
+
+class Flax(Arm):
+    framework = "JAX/Flax"
+    package = "flax"
+    install = "pip install jax flax optax"
+
+    def begin(self) -> None:
+        pin(self.cell.threads)
+        threads.tell_jax(self.cell.threads)
+        import flax.nnx
+        import jax
+        import optax  # noqa: F401
+
+        self.flax, self.jax = flax, jax
+
+    def load(self) -> None:
+        from arms.backends import flax as program
+        from arms.models.flax import find, optimizers, weights
+
+        nnx = self.flax.nnx
+        network = find(self.cell.model)
+        arrays = self.cell.inputs()
+        shapes = {name: x.shape for name, x in arrays.items()}
+        settings = {name: json.loads(text) for name, text in self.cell.settings.items()}
+        # Shapes only, then the weights: nothing is drawn that would be overwritten.
+        module = nnx.eval_shape(lambda: network.build(shapes, rngs=nnx.Rngs(0), **settings))
+        module.train() if self.cell.training else module.eval()
+        graph, state = nnx.split(module)
+        state = weights.fill(state, self.cell.weights())
+        self.dtype = self.jax.tree.leaves(nnx.filter_state(state, nnx.Param))[0].dtype
+        taken = inspect.signature(type(module).__call__).parameters
+        given = {name: x for name, x in arrays.items() if name in taken}
+        if not self.cell.training:
+            self.run = program.Inference(graph, state, given)
+            return
+        if network.loss is None:
+            raise Cannot(f"{self.cell.model} is not trained")
+        optimizer = optimizers.make(self.cell.train)
+        self.run = program.Training(graph, state, given, arrays, network.loss, optimizer)
+
+    def call(self) -> None:
+        self.run()
+
+    def outputs(self) -> Arrays:
+        return self.run.outputs()
+
+    def loss(self) -> float:
+        return self.run.loss()
+
+    def version(self) -> str:
+        return f"{self.flax.__version__} on JAX {self.jax.__version__}"
+
+    def threads_seen(self) -> int:
+        return threads.seen_by_jax()
+
+    def dtype_seen(self) -> str:
+        return str(self.dtype)
+
+    def flags(self) -> dict[str, Any]:
+        return {"xla": True, "layout": "channels_last"}
+
+
+if __name__ == "__main__":
+    serve({"flax": Flax})
