@@ -11,7 +11,6 @@ from protocol import Arm, Arrays, Cannot, pin, serve
 
 from arms import threads
 
-
 # `layers` is a module of Keras.
 RENAMED = {"layers": "blocks"}
 

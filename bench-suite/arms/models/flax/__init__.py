@@ -1,8 +1,8 @@
 """The networks in Flax (nnx), one file a family.
 
-Attributes bear the names that layers have in our `.model` files, so that the path of a variable is ours up to
-its last part, which `weights.py` translates. Pictures come as channels, rows, columns; Flax convolves with
-channels last, so they are turned at the edge, which is timed.
+Attributes bear the names that layers have in our `.model` files, so that the path of a variable is ours up
+to its last part, which `weights.py` translates. Pictures come as channels, rows, columns; Flax convolves
+with channels last, so they are turned at the edge, which is timed.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
 """The networks in Keras 3, functional API, for all of its backends; one file a family.
 
-The backend is chosen by `KERAS_BACKEND` before anything here is imported. Layers bear the paths that our weights
-have, so that the names of variables are ours up to the last part, which `weights.py` translates.
+The backend is chosen by `KERAS_BACKEND` before anything here is imported. Layers bear the paths that our
+weights have, so that the names of variables are ours up to the last part, which `weights.py` translates.
 
-Pictures come as channels, rows, columns. TensorFlow convolves on the CPU with channels last alone, JAX does so
-best, and it is what Keras users write: there a `Permute` stands at the edge, and is timed. PyTorch's backend keeps
-channels first, since it would turn every convolution's operands otherwise.
+Pictures come as channels, rows, columns. TensorFlow convolves on the CPU with channels last alone, JAX does
+so best, and it is what Keras users write: there a `Permute` stands at the edge, and is timed. PyTorch's
+backend keeps channels first, since it would turn every convolution's operands otherwise.
 """
 
 from __future__ import annotations

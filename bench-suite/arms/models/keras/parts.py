@@ -30,7 +30,7 @@ def channels(x: KerasTensor) -> int:
 
 
 def padded(x: KerasTensor, kernel: int, stride: int) -> tuple[KerasTensor, str]:
-    """Half a kernel of zeros on each side. With a stride, Keras's "same" would put more behind than before."""
+    """Half a kernel of zeros on each side. With a stride, Keras's "same" puts more behind than before."""
     if kernel == 1:
         return x, "valid"
     if stride == 1:
