@@ -5,7 +5,6 @@
 //! names and roles; only the driver verifies and reports, passes do not.
 
 mod cse;
-mod dce;
 mod expand_composites;
 mod fold;
 mod inline;

@@ -1,6 +1,6 @@
 //! The lists of passes, and the driver that runs and checks them.
 
-use crate::{Changed, Pass, PassCx, cse, dce, expand_composites, fold, inline, narrow, precision, simplify};
+use crate::{Changed, Pass, PassCx, cse, expand_composites, fold, inline, narrow, precision, simplify};
 use graph::{FuncId, Module, print::print, verify::verify};
 use std::{collections::BTreeSet, fmt};
 
@@ -8,7 +8,6 @@ use std::{collections::BTreeSet, fmt};
 pub const PASSES: &[Pass] = &[
     precision::PASS,
     inline::PASS,
-    dce::PASS,
     cse::PASS,
     simplify::PASS,
     fold::PASS,
@@ -16,7 +15,8 @@ pub const PASSES: &[Pass] = &[
     narrow::PASS,
 ];
 
-/// Everything: composites are first met as wholes, then expanded and treated with what is around them.
+/// Everything. No pass drops what nothing needs: each that changes a function copies its live nodes alone, and the last one
+/// of either list leaves none behind. Composites are first met as wholes, then expanded and treated with what is around them.
 pub const COMPILED: &[Pass] = &[
     precision::PASS,
     inline::PASS,
@@ -33,11 +33,10 @@ pub const COMPILED: &[Pass] = &[
     inline::PASS,
     simplify::PASS,
     cse::PASS,
-    dce::PASS,
 ];
 
 /// One kernel a primitive, as written.
-pub const EAGER: &[Pass] = &[precision::PASS, inline::PASS, expand_composites::PASS, dce::PASS];
+pub const EAGER: &[Pass] = &[precision::PASS, inline::PASS, expand_composites::PASS];
 
 pub struct Options<'a> {
     pub float: kernel::DType,

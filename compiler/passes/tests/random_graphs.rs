@@ -76,6 +76,9 @@ fn check(
     if let Err(e) = run_pipeline(&mut after, &[entry], passes, options) {
         panic!("{what}: {e}\n{}\nbecame\n{}", print(module), print(&after));
     }
+    if passes.len() > 1 {
+        nothing_is_dead(&after, entry, &what);
+    }
     let values = evaluate(&after, entry, inputs, dims)
         .unwrap_or_else(|e| panic!("{what}: {e}\n{}\nbecame\n{}", print(module), print(&after)));
     let tolerance = if strict { 1e-12 } else { 1e-6 };
@@ -89,6 +92,24 @@ fn check(
                 print(module),
                 print(&after)
             );
+        }
+    }
+}
+
+/// After a whole pipeline every node but parameters is read, in whatever the entry point runs.
+fn nothing_is_dead(module: &Module, entry: FuncId, what: &str) {
+    for id in module.order_of([entry]).unwrap() {
+        let function = &module.functions[id];
+        let read: BTreeSet<NodeId> = function
+            .nodes
+            .values()
+            .iter()
+            .flat_map(|node| node.inputs.iter().copied())
+            .chain(function.results.iter().map(|(_, _, value)| *value))
+            .collect();
+        for (id, node) in function.nodes.iter() {
+            let is_needed = read.contains(&id) || matches!(node.op, Op::Parameter(_));
+            assert!(is_needed, "{what}: nothing reads {id:?} of\n{}", print(module));
         }
     }
 }
