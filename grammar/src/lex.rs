@@ -26,7 +26,7 @@ pub(crate) struct Token {
 pub(crate) struct Comment {
     pub lo: usize,
     pub hi: usize,
-    /// Nothing but blanks before it on its line.
+    /// Nothing but blanks and idle `;` before it on its line.
     pub own_line: bool,
 }
 
@@ -88,6 +88,8 @@ pub(crate) fn lex(text: &str, file: FileId) -> Lexed {
 /// The first pass: words, comments, and what is neither.
 fn cut(text: &str, file: FileId, lexed: &mut Lexed) {
     let (mut first, mut line, mut indent) = (true, 0, 0);
+    // A `;` that ends nothing is not written again.
+    let mut idle = true;
     let mut unknown: Option<(usize, usize)> = None;
     for (result, range) in TokenKind::lexer(text).spanned() {
         let (lo, hi) = (range.start, range.end);
@@ -104,11 +106,11 @@ fn cut(text: &str, file: FileId, lexed: &mut Lexed) {
         let span = Span::new(file, lo, hi);
         match kind {
             Newline => {
-                (first, line) = (true, hi);
+                (first, idle, line) = (true, true, hi);
                 continue;
             }
             Comment => {
-                lexed.comments.push(self::Comment { lo, hi, own_line: first });
+                lexed.comments.push(self::Comment { lo, hi, own_line: idle });
                 continue;
             }
             OpenString => {
@@ -127,6 +129,7 @@ fn cut(text: &str, file: FileId, lexed: &mut Lexed) {
         }
         lexed.words.push(Word { kind, lo, hi, first_on_line: first, column: lo - line, indent, spaced });
         first = false;
+        idle &= kind == Semicolon;
     }
     report_unknown(text, file, unknown, lexed);
 }

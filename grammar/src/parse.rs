@@ -216,7 +216,8 @@ fn docs(source: &SourceFile, lexed: &Lexed) -> Vec<(usize, Doc)> {
         if !own_line || !raw.starts_with("///") || raw.starts_with("////") {
             continue;
         }
-        while lexed.words.get(word).is_some_and(|next| next.lo < lo) {
+        // A `;` that ends nothing is not what is documented.
+        while lexed.words.get(word).is_some_and(|next| next.lo < lo || next.kind == Semicolon) {
             word += 1;
         }
         let Some(next) = lexed.words.get(word) else { break };

@@ -156,7 +156,7 @@ impl Printer<'_> {
             let broken = match kind {
                 OpenBrace | OpenRecord => inner.contains('\n') && (partner > at + 1 || inner.contains("//")),
                 _ => {
-                    let before = &inner[..inner.len() - inner.trim_start().len()];
+                    let before = &inner[..inner.len() - inner.trim_start_matches(is_blank).len()];
                     before.contains('\n') || self.comment_follows(token.hi)
                 }
             };
@@ -173,8 +173,11 @@ impl Printer<'_> {
     fn comment(&mut self, comment: &Comment, next: usize) {
         let text = self.text[comment.lo..comment.hi].trim_end();
         if comment.own_line || self.lines.is_empty() {
-            let closed =
-                self.last.is_none_or(|last| matches!(last.kind, LineEnd | ItemEnd) || last.kind.is_open());
+            let closed = self.last.is_none_or(|last| {
+                // Entries of a record end with either.
+                let ends = matches!(last.kind, LineEnd | ItemEnd) || last.kind == Comma && self.in_record();
+                ends || last.kind.is_open()
+            });
             let indent = match self.open.last() {
                 Some(open) => {
                     let inside = self.lines[open.line].indent + INDENT;
@@ -235,7 +238,7 @@ impl Printer<'_> {
     }
 
     fn comment_follows(&self, at: usize) -> bool {
-        self.text[at..].trim_start().starts_with("//")
+        self.text[at..].trim_start_matches(is_blank).starts_with("//")
     }
 
     fn indent_of(&self, kind: TokenKind, closing: Option<&Open>) -> usize {
@@ -370,6 +373,11 @@ impl Printer<'_> {
             start = end;
         }
     }
+}
+
+/// What the lexer skips, and ends of lines.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || c == '\u{feff}'
 }
 
 /// For each opening bracket, the token that closes it.
