@@ -11,7 +11,6 @@ use std::{
 /// Codes with fewer, and why.
 const EXCUSED: &[(&str, &str)] = &[
     ("E0119", "one way alone leads to it"),
-    ("E0304", "attributes of operators: whoever makes a node has checked them, with a code of its own"),
     ("E0420", "a program that unfolds beyond memory takes minutes to unfold"),
     ("E0502", "what code generation lacks, where a pass makes it of a right model: none is known"),
     ("E0643", "parquet files of types that no writer at hand makes"),

@@ -1,7 +1,8 @@
 //! `fuzz TARGET FROM TO`: tries the inputs of these numbers, keeps what it finds, and prints a line for the log.
+//! `fuzz TARGET FILE…`: tries these texts.
 
 use anyhow::{Context, Result, bail};
-use fuzz::{Corpus, campaign, find};
+use fuzz::{Corpus, Target, campaign, find};
 use serde_json::json;
 use std::{env, fs, panic, path::Path, process::ExitCode, thread};
 
@@ -18,10 +19,29 @@ fn main() -> Result<ExitCode> {
     }
 }
 
+/// Whether texts that showed something once still do.
+fn again(target: &Target, paths: &[String]) -> Result<ExitCode> {
+    panic::set_hook(Box::new(|_| {}));
+    let mut n_faults = 0;
+    for path in paths {
+        let text = fs::read(path).with_context(|| path.clone())?;
+        if let Err(what) = fuzz::try_one(target, &String::from_utf8_lossy(&text)) {
+            eprintln!("{path}: {what}");
+            n_faults += 1;
+        }
+    }
+    println!("{} texts, {n_faults} faults", paths.len());
+    Ok(if n_faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 fn run() -> Result<ExitCode> {
     let words: Vec<String> = env::args().skip(1).collect();
-    let usage = "fuzz parser|formatter|checker|graph|shape FROM TO, or TARGET NUMBER to see one input";
+    let usage = "fuzz parser|formatter|checker|graph|shape FROM TO, or TARGET NUMBER to see one input, or TARGET FILE…";
     let target = words.first().and_then(|name| find(name)).context(usage)?;
+    let named = &words[1..];
+    if !named.is_empty() && named.iter().all(|word| Path::new(word).is_file()) {
+        return again(target, named);
+    }
     let corpus = Corpus::of(target).context("reading seeds")?;
     let number = |word: &String| word.parse::<u64>().context(usage);
     let (from, to) = match &words[1..] {

@@ -419,6 +419,14 @@ impl<'p> Checker<'p> {
         outputs.extend(branch.body.states.iter().map(|state| state.after));
         let n_states = outputs.len();
         outputs.extend(branch.body.side.iter().map(|(_, id)| *id));
+        if outputs.is_empty() {
+            self.report(
+                Diagnostic::error("E0210", "this `remat` has no value")
+                    .label(span, "its block ends with a statement, which is no value")
+                    .help("the value of a block is its last expression: add a line with what is to be computed again"),
+            );
+            return None;
+        }
         let captured = self.captures(&branch.body, &[], &outputs);
         let given = self.fixed(&captured);
         let mut function = self.outlined("remat", &branch.body, &given, &outputs);

@@ -272,9 +272,12 @@ impl<'p> Checker<'p> {
         let outcome = builder.try_add(op, inputs);
         match outcome {
             Ok(id) => {
-                let size = frame.function.ty(id).shape.elements();
-                if size.overflowed() || size.as_const().is_some_and(|n| n > MAX_ELEMENTS) {
-                    let ty = frame.function.ty(id).to_string();
+                let too_large = |ty: &&graph::Type| {
+                    let size = ty.shape.elements();
+                    size.overflowed() || size.as_const().is_some_and(|n| n > MAX_ELEMENTS)
+                };
+                if let Some(ty) = frame.function.nodes[id].types.iter().find(too_large) {
+                    let ty = ty.to_string();
                     self.error(
                         "E0403",
                         span,

@@ -328,7 +328,8 @@ impl<'p> Checker<'p> {
                     let closure = Value::Fn(Rc::new(Closure { def, env: Some(env), frame }));
                     self.frame().bind(&def.name.text, closure, def.name.span);
                 }
-                StmtKind::Error => {}
+                // Told by the parser; as the last line it would have been the value.
+                StmtKind::Error => last = Value::Error,
             }
         }
         last

@@ -9,6 +9,9 @@ use crate::{Array, Builder, ElementCx, EvalError, Fault, Grad, NodeId, Operator,
 use kernel::{Expr, Form};
 use shape::{Dim, Facts, Proof, Shape};
 
+/// Larger ones skip more than any axis has, and the derivative's padding counts in 32 bits.
+const MAX_STRIDE: u64 = 1 << 31;
+
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Slice {
     pub start: Vec<Dim>,
@@ -33,6 +36,11 @@ impl Operator for Slice {
                 return Err(Fault::attribute("the stride of a slice is not 0")
                     .label(0, "sliced here")
                     .into());
+            }
+            // The derivative puts as many zeros between elements.
+            if stride.unsigned_abs() > MAX_STRIDE {
+                let message = format!("the stride of a slice is at most {MAX_STRIDE}, but this is {stride}");
+                return Err(Fault::attribute(message).label(0, "sliced here").into());
             }
             if !at_least(facts, extent, &zero) {
                 return Err(out_of_bounds(

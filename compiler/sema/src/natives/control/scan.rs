@@ -74,6 +74,16 @@ impl<'p> Checker<'p> {
         outputs.extend(body.states.iter().map(|state| state.after));
         outputs.extend(&stacked);
         outputs.extend(body.side.iter().map(|(_, id)| *id));
+        if outputs.is_empty() {
+            self.report(
+                Diagnostic::error("E0210", "a step of this `scan` gives nothing")
+                    .label(result_place(&step, 0, 1, span), "it ends with a statement, which is no value")
+                    .help(
+                        "the value of a step is its last expression: add a line with what is to be stacked",
+                    ),
+            );
+            return None;
+        }
         let known: Vec<Given> =
             given.iter().chain(&elements).map(|given| Given::new(given.name.clone(), given.node)).collect();
         let captured = self.captures(&body, &known, &outputs);
