@@ -92,6 +92,7 @@ fn one_precision(case: &Case, session: &Session, precision: DType) -> Result<(),
         };
     }
     let definition = definition.map_err(|error| error.0)?;
+    shape_claims(function, &definition, &dims)?;
     expectations(case, function, &definition)?;
     if wanted == "grad" {
         differences::of_loss(function, &args, &definition, &exact)?;
@@ -169,6 +170,19 @@ fn initial(
 pub fn sizes<'a>(shapes: impl Iterator<Item = (&'a graph::Param, &'a [usize])>) -> BTreeMap<Symbol, i64> {
     let axes = shapes.flat_map(|(param, shape)| param.ty.shape.iter().zip(shape));
     axes.filter_map(|(dim, size)| Some((dim.as_symbol()?, *size as i64))).collect()
+}
+
+/// The shapes that the checker proved, at these sizes, against those that results have.
+fn shape_claims(function: &Function, found: &[Array], dims: &BTreeMap<Symbol, i64>) -> Result<(), Failed> {
+    for ((name, _, value), array) in function.results.iter().zip(found) {
+        let claimed = &function.ty(*value).shape;
+        let sizes: Option<Vec<i64>> = claimed.iter().map(|dim| dim.eval(dims).ok()).collect();
+        let real: Vec<i64> = array.shape().iter().map(|size| *size as i64).collect();
+        if sizes.as_ref() != Some(&real) {
+            return Err(format!("`{name}` is {claimed} by the checker, {sizes:?} here, but {real:?}").into());
+        }
+    }
+    Ok(())
 }
 
 /// `// output y = […] tol=1e-4` against the definition.

@@ -51,9 +51,9 @@ pub(crate) fn forward(seed: u64) -> Model {
     let wanted = draft.rng.between(STATEMENTS.0, STATEMENTS.1) as usize;
     rules::fill(&mut draft, wanted);
     if !draft.lines.iter().any(|line| !line.makes.is_empty()) {
-        let input = &draft.inputs[0];
-        let (name, shape, range) = (input.name.clone(), input.shape.clone(), input.range);
-        draft.emit(format!("tanh({name})"), DType::Float, shape, range);
+        // The first input is the first value.
+        let (name, shape) = (draft.read(0), draft.shape(0));
+        draft.emit(format!("tanh({name})"), DType::Float, shape, Range::around(1.0));
     }
     // What nothing reads is given back, so that it is worth computing.
     let read: BTreeSet<Id> = draft.lines.iter().flat_map(|line| line.reads.iter().copied()).collect();

@@ -20,13 +20,13 @@ pub const RULES: &[Rule] = &[
     rule("sum of several", 4, several),
     rule("stop_gradient", 1, stopped),
     discrete("comparison", 6, comparison),
-    discrete("logic", 8, logic),
+    discrete("logic", 20, logic),
     discrete("steps", 3, steps),
     discrete("to whole numbers", 3, to_whole),
     discrete("from whole numbers", 4, from_whole),
     discrete("whole numbers", 4, whole),
     discrete("flags as numbers", 3, from_flags),
-    discrete("special values", 1, special),
+    discrete("special values", 4, special),
     discrete("remainder", 2, remainder),
     discrete("halves", 1, halves),
 ];
@@ -285,16 +285,29 @@ fn comparison(d: &mut Draft) -> Option<()> {
 fn logic(d: &mut Draft) -> Option<()> {
     let a = d.pick(|value| value.dtype == DType::Bool)?;
     let shape = d.shape(a);
-    let wanted = shape.clone();
-    let b = d.pick(move |value| value.dtype == DType::Bool && value.shape == wanted)?;
-    let (a, b) = (d.read(a), d.read(b));
-    let text = match d.rng.below(4) {
-        0 => format!("{a} and {b}"),
-        1 => format!("{a} or {b}"),
-        2 => format!("not {a}"),
-        _ => format!("{a} and not {b}"),
+    let a = d.read(a);
+    let text = match d.rng.below(5) {
+        0 => format!("{a} and {}", flag(d, &shape)?),
+        1 | 2 => format!("{a} or {}", flag(d, &shape)?),
+        3 => format!("not {a}"),
+        _ => format!("{a} and not {}", flag(d, &shape)?),
     };
     d.emit(text, DType::Bool, shape, Range::new(0.0, 1.0)).map(drop)
+}
+
+/// A flag of this shape: one there is, or a comparison in brackets.
+fn flag(d: &mut Draft, shape: &[Dim]) -> Option<String> {
+    let wanted = shape.to_vec();
+    let known = d.pick(move |value| value.dtype == DType::Bool && value.shape == wanted);
+    if let Some(id) = known
+        && d.rng.once_in(2)
+    {
+        return Some(d.read(id));
+    }
+    let x = d.like(shape)?;
+    let (x, (number, _)) = (d.read(x), d.literal());
+    let sign = ["<", ">"][d.rng.below(2)];
+    Some(format!("({x} {sign} {number})"))
 }
 
 fn steps(d: &mut Draft) -> Option<()> {

@@ -12,6 +12,7 @@ pub const RULES: &[Rule] = &[
     rule("vmap", 4, vmap),
     Rule { name: "layer", weight: 4, smooth: true, in_function: false, make: layer },
     Rule { name: "vjp, jvp", weight: 4, smooth: true, in_function: true, make: directional },
+    rule("vjp of remat", 8, computed_again),
     Rule { name: "jacobian, hessian", weight: 3, smooth: true, in_function: true, make: matrices },
 ];
 
@@ -233,8 +234,18 @@ fn layer(d: &mut Draft) -> Option<()> {
     push(d, text, vec![(v2, result.0, result.1)], &[])
 }
 
-/// `vjp` and `jvp` of a `fn`.
+/// `vjp` or `jvp` of a `fn`.
 fn directional(d: &mut Draft) -> Option<()> {
+    let forward = d.rng.once_in(2);
+    along_direction(d, forward, false)
+}
+
+/// A `fn` whose values are computed again on the way back.
+fn computed_again(d: &mut Draft) -> Option<()> {
+    along_direction(d, false, true)
+}
+
+fn along_direction(d: &mut Draft, forward: bool, again: bool) -> Option<()> {
     let x = d.pick_float()?;
     let (shape, range) = (d.shape(x), d.range(x));
     let (name, a) = (d.fresh("g"), d.fresh("a"));
@@ -247,7 +258,6 @@ fn directional(d: &mut Draft) -> Option<()> {
     let (result, result_range) = (d.shape(body.result), d.range(body.result));
     let (v, w) = (d.fresh("v"), d.fresh("v"));
     let pad = indent(d);
-    let forward = d.rng.once_in(2);
     let direction = if forward { &shape } else { &result };
     let along = d.pick({
         let direction = direction.clone();
@@ -260,9 +270,9 @@ fn directional(d: &mut Draft) -> Option<()> {
         None => format!("ones({})", crate::dim::list_text(&result)),
     };
     let (transform, dshape) = if forward { ("jvp", result.clone()) } else { ("vjp", shape) };
+    let inner = if again { format!("{pad}    remat {{\n{}{pad}    }}\n", body.text) } else { body.text };
     let text = format!(
-        "fn {name}({a}) {{\n{}{pad}}}\n{pad}{v}, {w}_ = {transform}({name}, {x}, {along})\n{pad}{w} = tanh({w}_)",
-        body.text
+        "fn {name}({a}) {{\n{inner}{pad}}}\n{pad}{v}, {w}_ = {transform}({name}, {x}, {along})\n{pad}{w} = tanh({w}_)"
     );
     push(d, text, vec![(v, result, result_range), (w, dshape, Range::around(1.0))], &body.captured)
 }

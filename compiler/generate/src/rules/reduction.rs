@@ -15,7 +15,7 @@ pub const RULES: &[Rule] = &[
     rule("var, std, norm", 3, spread),
     rule("softmax", 5, softmax),
     discrete("argmax", 3, place),
-    discrete("any, all", 8, flags),
+    discrete("any, all", 16, flags),
     discrete("sum of whole numbers", 2, whole),
 ];
 
