@@ -49,7 +49,10 @@ class Training:
             with tf.GradientTape() as tape:
                 value = loss(model(given, training=True), wanted)
             weights = model.trainable_variables
-            optimizer.apply(tape.gradient(value, weights), weights)
+            slopes = tape.gradient(value, weights)
+            # Of an embedding they are slices, one for each word. Keras's Adam squares them before it adds up
+            # those of a word that comes twice, which no other framework does.
+            optimizer.apply([tf.convert_to_tensor(slope) for slope in slopes], weights)
             return value
 
         self.step = tf.function(step, jit_compile=xla)

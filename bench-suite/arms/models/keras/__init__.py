@@ -1,7 +1,8 @@
 """The networks in Keras 3, functional API, for all of its backends; one file a family.
 
 The backend is chosen by `KERAS_BACKEND` before anything here is imported. Layers bear the paths that our
-weights have, so that the names of variables are ours up to the last part, which `weights.py` translates.
+weights have, with a dash for each dot, for which the backend of PyTorch has another use; `weights.py`
+translates the last part.
 
 Pictures come as channels, rows, columns. TensorFlow convolves on the CPU with channels last alone, JAX does
 so best, and it is what Keras users write: there a `Permute` stands at the edge, and is timed. PyTorch's

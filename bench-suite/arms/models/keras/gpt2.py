@@ -54,20 +54,20 @@ def gpt2(
     words = layers.ReversibleEmbedding(vocab, d, name="wte")
     x = words(given["tokens"]) + Places(context, d, name="wpe")(given["tokens"], at=given.get("at", 0))
     for i in range(blocks):
-        name = f"h.{i}"
-        y = layers.LayerNormalization(epsilon=1e-5, name=f"{name}.layer_norm")(x)
-        qkv = project(y, heads, f"{name}.attend.dense")
+        name = f"h-{i}"
+        y = layers.LayerNormalization(epsilon=1e-5, name=f"{name}-layer_norm")(x)
+        qkv = project(y, heads, f"{name}-attend-dense")
         if decode:
-            cache = [f"{name}.attend.keys", f"{name}.attend.values"]
+            cache = [f"{name}-attend-keys", f"{name}-attend-values"]
             given |= {n: keras.Input((context, heads, d // heads), name=n) for n in cache}
             y, *kept = Cached()(*qkv, *(given[n] for n in cache), given["at"])
             found |= zip(cache, kept, strict=True)
         else:
             y = ops.dot_product_attention(*qkv, is_causal=True)
-        x = x + layers.Dense(d, name=f"{name}.attend.dense_1")(layers.Reshape(x.shape[1:])(y))
-        y = layers.LayerNormalization(epsilon=1e-5, name=f"{name}.layer_norm_1")(x)
-        y = layers.Dense(4 * d, activation=gelu, name=f"{name}.dense")(y)
-        x = x + layers.Dense(d, name=f"{name}.dense_1")(y)
+        x = x + layers.Dense(d, name=f"{name}-attend-dense_1")(layers.Reshape(x.shape[1:])(y))
+        y = layers.LayerNormalization(epsilon=1e-5, name=f"{name}-layer_norm_1")(x)
+        y = layers.Dense(4 * d, activation=gelu, name=f"{name}-dense")(y)
+        x = x + layers.Dense(d, name=f"{name}-dense_1")(y)
     x = layers.LayerNormalization(epsilon=1e-5, name="layer_norm")(x)
     return keras.Model(given, {"logits": words(x, reverse=True), **found})
 

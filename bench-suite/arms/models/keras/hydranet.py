@@ -19,7 +19,7 @@ def hydranet(shapes: Shapes, widths: Sequence[int] = (32, 64, 128), boxes: int =
     frame, x = picture(shapes["frame"][1:], "frame")
     for i, c in enumerate(widths):
         name = numbered("down", i)
-        x = keras.activations.silu(norm(conv(x, c, 3, 2, name=f"{name}.conv2d"), f"{name}.batch_norm"))
+        x = keras.activations.silu(norm(conv(x, c, 3, 2, name=f"{name}-conv2d"), f"{name}-batch_norm"))
     hit = layers.Dense(1, activation="sigmoid", name="dense")(layers.GlobalAveragePooling2D()(x))
     return keras.Model(
         {"frame": frame},

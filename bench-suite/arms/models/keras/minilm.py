@@ -10,11 +10,11 @@ from .parts import Places
 
 def block(x: KerasTensor, mask: KerasTensor, heads: int, wide: int, name: str) -> KerasTensor:
     d = x.shape[-1]
-    seen = layers.MultiHeadAttention(heads, d // heads, name=f"{name}.attention")(x, x, attention_mask=mask)
-    x = layers.LayerNormalization(epsilon=1e-12, name=f"{name}.layer_norm")(layers.Add()([x, seen]))
-    y = layers.Dense(wide, activation="gelu", name=f"{name}.dense")(x)
-    y = layers.Dense(d, name=f"{name}.dense_1")(y)
-    return layers.LayerNormalization(epsilon=1e-12, name=f"{name}.layer_norm_1")(layers.Add()([x, y]))
+    seen = layers.MultiHeadAttention(heads, d // heads, name=f"{name}-attention")(x, x, attention_mask=mask)
+    x = layers.LayerNormalization(epsilon=1e-12, name=f"{name}-layer_norm")(layers.Add()([x, seen]))
+    y = layers.Dense(wide, activation="gelu", name=f"{name}-dense")(x)
+    y = layers.Dense(d, name=f"{name}-dense_1")(y)
+    return layers.LayerNormalization(epsilon=1e-12, name=f"{name}-layer_norm_1")(layers.Add()([x, y]))
 
 
 def minilm(
@@ -35,7 +35,7 @@ def minilm(
     x = layers.LayerNormalization(epsilon=1e-12, name="layer_norm")(x)
     seen = ops.expand_dims(mask, 1)
     for i in range(blocks):
-        x = block(x, seen, heads, wide, f"block.{i}")
+        x = block(x, seen, heads, wide, f"block-{i}")
     weight = ops.expand_dims(ops.cast(mask, x.dtype), -1)
     mean = ops.sum(x * weight, axis=1) / ops.maximum(ops.sum(weight, axis=1), 1e-9)
     return keras.Model({"ids": ids, "mask": mask}, {"sentence": layers.UnitNormalization()(mean)})

@@ -24,10 +24,10 @@ TABLE = (
 def inverted_residual(x: KerasTensor, expansion: int, c: int, stride: int, name: str) -> KerasTensor:
     y = x
     if expansion != 1:
-        y = layers.ReLU(6.0)(conv_bn(x, expansion * channels(x), name=f"{name}.conv_bn"))
-    y = depthwise(y, 3, stride, name=f"{name}.depthwise_conv2d")
-    y = layers.ReLU(6.0)(norm(y, f"{name}.batch_norm"))
-    y = conv_bn(y, c, name=f"{name}.conv_bn_1")
+        y = layers.ReLU(6.0)(conv_bn(x, expansion * channels(x), name=f"{name}-conv_bn"))
+    y = depthwise(y, 3, stride, name=f"{name}-depthwise_conv2d")
+    y = layers.ReLU(6.0)(norm(y, f"{name}-batch_norm"))
+    y = conv_bn(y, c, name=f"{name}-conv_bn_1")
     return layers.Add()([x, y]) if stride == 1 and channels(x) == c else y
 
 
@@ -43,7 +43,7 @@ def mobilenet_v2(
     x = layers.ReLU(6.0)(conv_bn(x, first, 3, 2, name="conv_bn"))
     for i, (expansion, c, blocks, stride) in enumerate(table):
         for j in range(blocks):
-            name = f"{numbered('stage', i)}.{f'block.{j - 1}' if j else 'inverted_residual'}"
+            name = f"{numbered('stage', i)}-{f'block-{j - 1}' if j else 'inverted_residual'}"
             x = inverted_residual(x, expansion, c, 1 if j else stride, name)
     x = layers.ReLU(6.0)(conv_bn(x, last, name="conv_bn_1"))
     x = layers.Dropout(drop)(layers.GlobalAveragePooling2D()(x))

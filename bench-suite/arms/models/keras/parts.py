@@ -56,7 +56,7 @@ def norm(x: KerasTensor, name: str) -> KerasTensor:
 
 
 def conv_bn(x: KerasTensor, c: int, kernel: int = 1, stride: int = 1, *, name: str) -> KerasTensor:
-    return norm(conv(x, c, kernel, stride, bias=False, name=f"{name}.conv2d"), f"{name}.batch_norm")
+    return norm(conv(x, c, kernel, stride, bias=False, name=f"{name}-conv2d"), f"{name}-batch_norm")
 
 
 def numbered(name: str, i: int) -> str:

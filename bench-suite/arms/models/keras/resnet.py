@@ -15,16 +15,16 @@ def shortcut(x: KerasTensor, c: int, stride: int, name: str) -> KerasTensor:
 
 
 def bottleneck(x: KerasTensor, c: int, stride: int, name: str) -> KerasTensor:
-    y = layers.ReLU()(conv_bn(x, c, name=f"{name}.conv_bn"))
-    y = layers.ReLU()(conv_bn(y, c, 3, stride, name=f"{name}.conv_bn_1"))
-    y = conv_bn(y, 4 * c, name=f"{name}.conv_bn_2")
-    return layers.ReLU()(layers.Add()([y, shortcut(x, 4 * c, stride, f"{name}.conv_bn_3")]))
+    y = layers.ReLU()(conv_bn(x, c, name=f"{name}-conv_bn"))
+    y = layers.ReLU()(conv_bn(y, c, 3, stride, name=f"{name}-conv_bn_1"))
+    y = conv_bn(y, 4 * c, name=f"{name}-conv_bn_2")
+    return layers.ReLU()(layers.Add()([y, shortcut(x, 4 * c, stride, f"{name}-conv_bn_3")]))
 
 
 def basic(x: KerasTensor, c: int, stride: int, name: str) -> KerasTensor:
-    y = layers.ReLU()(conv_bn(x, c, 3, stride, name=f"{name}.conv_bn"))
-    y = conv_bn(y, c, 3, name=f"{name}.conv_bn_1")
-    return layers.ReLU()(layers.Add()([y, shortcut(x, c, stride, f"{name}.conv_bn_2")]))
+    y = layers.ReLU()(conv_bn(x, c, 3, stride, name=f"{name}-conv_bn"))
+    y = conv_bn(y, c, 3, name=f"{name}-conv_bn_1")
+    return layers.ReLU()(layers.Add()([y, shortcut(x, c, stride, f"{name}-conv_bn_2")]))
 
 
 def quarter(x: KerasTensor, width: int, name: str) -> KerasTensor:
@@ -45,7 +45,7 @@ def resnet50(
     x = quarter(x, width, "conv_bn")
     for i, blocks in enumerate(depth):
         for j in range(blocks):
-            name = f"{numbered('stage', i)}.{f'block.{j - 1}' if j else 'bottleneck'}"
+            name = f"{numbered('stage', i)}-{f'block-{j - 1}' if j else 'bottleneck'}"
             x = bottleneck(x, width << i, 2 if i and not j else 1, name)
     return ended(image, x, classes)
 
@@ -53,12 +53,12 @@ def resnet50(
 def resnet18(shapes: Shapes, classes: int = 10, width: int = 64) -> keras.Model:
     image, x = picture(shapes["image"][1:], "image")
     if height(x) <= 64:
-        x = layers.ReLU()(conv_bn(x, width, 3, name="stem.conv_bn"))
+        x = layers.ReLU()(conv_bn(x, width, 3, name="stem-conv_bn"))
     else:
-        x = quarter(x, width, "stem.conv_bn_1")
+        x = quarter(x, width, "stem-conv_bn_1")
     for i in range(4):
         for j in range(2):
-            name = f"{numbered('basic_stage', i)}.{numbered('basic', j)}"
+            name = f"{numbered('basic_stage', i)}-{numbered('basic', j)}"
             x = basic(x, width << i, 2 if i and not j else 1, name)
     return ended(image, x, classes)
 

@@ -22,7 +22,7 @@ class Words(layers.Layer):
 
 
 def patches(x: KerasTensor, size: int, d: int) -> KerasTensor:
-    x = layers.Conv2D(d, size, size, name="patches.conv2d")(x)
+    x = layers.Conv2D(d, size, size, name="patches-conv2d")(x)
     if channels_first():
         return layers.Permute((2, 1))(layers.Reshape((d, -1))(x))
     return layers.Reshape((-1, d))(x)
@@ -30,12 +30,12 @@ def patches(x: KerasTensor, size: int, d: int) -> KerasTensor:
 
 def block(x: KerasTensor, heads: int, wide: int, rate: float, name: str) -> KerasTensor:
     d = x.shape[-1]
-    seen = layers.LayerNormalization(epsilon=1e-6, name=f"{name}.layer_norm")(x)
-    seen = layers.MultiHeadAttention(heads, d // heads, name=f"{name}.attention")(seen, seen)
+    seen = layers.LayerNormalization(epsilon=1e-6, name=f"{name}-layer_norm")(x)
+    seen = layers.MultiHeadAttention(heads, d // heads, name=f"{name}-attention")(seen, seen)
     x = layers.Add()([x, layers.Dropout(rate)(seen)])
-    y = layers.LayerNormalization(epsilon=1e-6, name=f"{name}.layer_norm_1")(x)
-    y = layers.Dropout(rate)(layers.Dense(wide, activation="gelu", name=f"{name}.dense")(y))
-    y = layers.Dropout(rate)(layers.Dense(d, name=f"{name}.dense_1")(y))
+    y = layers.LayerNormalization(epsilon=1e-6, name=f"{name}-layer_norm_1")(x)
+    y = layers.Dropout(rate)(layers.Dense(wide, activation="gelu", name=f"{name}-dense")(y))
+    y = layers.Dropout(rate)(layers.Dense(d, name=f"{name}-dense_1")(y))
     return layers.Add()([x, y])
 
 
@@ -52,7 +52,7 @@ def vit(
     image, x = picture(shapes["image"][1:], "image")
     x = layers.Dropout(rate)(Words(name="words")(patches(x, patch, d)))
     for i in range(blocks):
-        x = block(x, heads, wide, rate, f"block.{i}")
+        x = block(x, heads, wide, rate, f"block-{i}")
     x = layers.LayerNormalization(epsilon=1e-6, name="layer_norm")(x)
     return keras.Model({"image": image}, {"logits": layers.Dense(classes, name="dense")(x[:, 0])})
 

@@ -28,12 +28,12 @@ CELL = {"kernel": "w_x", "recurrent_kernel": "w_h", "bias": "b"}
 # The last projection of an attention, by what our layers call it.
 PROJECTIONS = ("out", "dense")
 # States of ours that are inputs and outputs in Keras, or absent where a prompt is read at once.
-CACHE = (".attend.keys", ".attend.values")
+CACHE = ("keys", "values")
 
 
 def fill(model: keras.Model, weights: dict[str, np.ndarray]) -> None:
     """Every variable from the weight of its name, and every weight into one, but for caches."""
-    left = {name for name in weights if not name.endswith(CACHE)}
+    left = {name for name in weights if name.rpartition(".")[2] not in CACHE}
     for variable in model.variables:
         if "seed_generator" in variable.path:
             continue
@@ -52,14 +52,15 @@ def cache(model: keras.Model, weights: dict[str, np.ndarray], rows: int) -> dict
     """What the model's inputs for it begin with: its heads stand apart, and zeros where the file has none."""
     found = {}
     for name, tensor in model.input.items():
-        if name.endswith(CACHE):
+        ours = name.replace("-", ".")
+        if ours.rpartition(".")[2] in CACHE:
             shape = (rows, *tensor.shape[1:])
-            found[name] = weights[name].reshape(shape) if name in weights else np.zeros(shape, np.float32)
+            found[name] = weights[ours].reshape(shape) if ours in weights else np.zeros(shape, np.float32)
     return found
 
 
 def names(path: str) -> list[str]:
-    *layer, slot = path.split("/")
+    *layer, slot = path.replace("-", ".").split("/")
     if layer[-1] == "lstm_cell":
         return [f"{layer[0]}.cell.{CELL[slot]}"]
     if layer == ["words"] and slot not in SLOTS:
