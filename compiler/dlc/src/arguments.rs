@@ -1,7 +1,7 @@
 //! What can be typed. Each verb's own arguments stand in its file.
 
 use crate::limits::LimitArguments;
-use crate::verbs::{check, compile, doctor, eval, explain, fmt, grad, inspect, run, test, train};
+use crate::verbs::{check, compile, doctor, eval, explain, fmt, grad, inspect, report, run, test, train};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// Compiles, trains and runs models written in the .model language.
@@ -25,6 +25,7 @@ pub enum Verb {
     Grad(grad::Arguments),
     Train(train::Arguments),
     Eval(eval::Arguments),
+    Report(report::Arguments),
     Test(test::Arguments),
     Doctor(doctor::Arguments),
     #[command(external_subcommand)]

@@ -47,6 +47,7 @@ fn run(cx: &Cx, verb: Verb) -> Result<(), Fault> {
         Verb::Grad(arguments) => verbs::grad::run(cx, arguments),
         Verb::Train(arguments) => verbs::train::run(cx, arguments),
         Verb::Eval(arguments) => verbs::eval::run(cx, arguments),
+        Verb::Report(arguments) => verbs::report::run(cx, arguments),
         Verb::Test(arguments) => verbs::test::run(cx, arguments),
         Verb::Doctor(arguments) => verbs::doctor::run(cx, arguments),
         Verb::Other(words) => verbs::later(&words),

@@ -8,6 +8,7 @@ pub mod explain;
 pub mod fmt;
 pub mod grad;
 pub mod inspect;
+pub mod report;
 pub mod run;
 pub mod test;
 pub mod train;
@@ -15,24 +16,12 @@ pub mod train;
 use crate::fault::Fault;
 
 /// Verbs that are designed and not built.
-const LATER: &[&str] = &[
-    "new",
-    "bench",
-    "report",
-    "import",
-    "export",
-    "lsp",
-    "serve",
-    "zoo",
-    "tune",
-    "repl",
-    "doc",
-    "completions",
-    "man",
-];
+const LATER: &[&str] =
+    &["new", "bench", "import", "export", "lsp", "serve", "zoo", "tune", "repl", "doc", "completions", "man"];
 
 const BUILT: &[&str] = &[
-    "check", "fmt", "explain", "inspect", "compile", "run", "grad", "train", "eval", "test", "doctor", "help",
+    "check", "fmt", "explain", "inspect", "compile", "run", "grad", "train", "eval", "report", "test",
+    "doctor", "help",
 ];
 
 /// A word that is no verb of this version.

@@ -89,6 +89,9 @@ fn exit_codes() {
         (&["train", "good.model", "--set", "epochs=1"], 1),
         (&["train", "good.model", "--set", "train.epochs=few"], 1),
         (&["train", "good.model", "--set", "train.epoch=1"], 1),
+        (&["report"], 2),
+        (&["report", "missing.jsonl"], 1),
+        (&["report", "good.model"], 1),
         (&["doctor"], 0),
         (&["doctor", "--format", "json"], 0),
     ];

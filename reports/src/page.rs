@@ -1,0 +1,221 @@
+//! The page of a benchmark: one file a section, each of which says nothing where nothing was measured.
+
+mod compiler;
+mod correctness;
+mod costs;
+mod environment;
+mod frameworks;
+mod headline;
+mod kernels;
+mod learning;
+mod models;
+mod refused;
+mod scaling;
+mod styles;
+mod warm_up;
+
+use crate::{
+    arms::OURS,
+    figure::{Figure, Figures},
+    html::{Element, el},
+    results::{Measured, Results},
+};
+use base::Diagnostic;
+use std::collections::BTreeSet;
+
+/// A page larger than this opens slowly and is passed on by nobody.
+const MOST_BYTES: usize = 3_000_000;
+
+/// Rows beyond this would never fit.
+const MOST_ROWS: usize = 5000;
+
+/// How many points a box shows, from much to little: the most that fits into the page.
+const DETAILS: [usize; 4] = [40, 16, 6, 0];
+
+/// What the page is made of, besides results.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PageOptions {
+    pub title: Option<String>,
+    /// The files as they were named, for the commands.
+    pub inputs: Vec<String>,
+    pub output: String,
+}
+
+/// The whole page. The same results give the same bytes.
+pub fn page(results: &Results, options: &PageOptions) -> Result<String, Diagnostic> {
+    let rows = results.rows();
+    if rows > MOST_ROWS {
+        return Err(too_large(format!("the files have {rows} rows, and a page at most {MOST_ROWS}")));
+    }
+    let mut size = 0;
+    for points in DETAILS {
+        let page = Page { results, options, points, figures: Figures::default() }.compose();
+        if page.len() <= MOST_BYTES {
+            return Ok(page);
+        }
+        size = page.len();
+    }
+    Err(too_large(format!("the page would have {}, more than 3 MB", crate::number::bytes(size as f64))))
+}
+
+fn too_large(message: String) -> Diagnostic {
+    Diagnostic::error("E1026", message).help("make several pages: one of each file of results")
+}
+
+struct Page<'r> {
+    results: &'r Results,
+    options: &'r PageOptions,
+    points: usize,
+    figures: Figures,
+}
+
+/// A part of the page under its own head.
+struct Section {
+    id: &'static str,
+    title: &'static str,
+    body: Vec<Element>,
+}
+
+impl Page<'_> {
+    fn compose(mut self) -> String {
+        let parts: [fn(&mut Page) -> Option<Section>; 14] = [
+            headline::section,
+            frameworks::section,
+            models::section,
+            scaling::section,
+            styles::section,
+            costs::start,
+            costs::memory,
+            warm_up::section,
+            learning::section,
+            kernels::roofline,
+            kernels::lines,
+            correctness::section,
+            refused::section,
+            compiler::section,
+        ];
+        let mut sections: Vec<Section> = parts.iter().filter_map(|part| part(&mut self)).collect();
+        sections.push(environment::method(&self));
+        sections.extend(environment::section(&self));
+        let title = self.options.title.clone().unwrap_or_else(|| self.title());
+        let links = sections.iter().map(|section| {
+            el("li").child(el("a").attr("href", format!("#{}", section.id)).text(section.title))
+        });
+        let mut header = el("header").child(el("h1").text(title.clone()));
+        header = header.child(el("p").class("faint").text(self.subtitle()));
+        header = header
+            .children(self.results.notes.iter().map(|note| el("p").class("warning").text(note.clone())));
+        header = header.child(el("nav").attr("aria-label", "Sections").child(el("ul").children(links)));
+        let main = el("main").children(sections.into_iter().map(|section| {
+            el("section")
+                .attr("aria-labelledby", section.id)
+                .child(el("h2").id(section.id).text(section.title))
+                .children(section.body)
+        }));
+        document(&title, [header, main])
+    }
+
+    fn title(&self) -> String {
+        let others = self.results.arms().iter().filter(|arm| !crate::arms::is_ours(arm)).count();
+        match others {
+            0 => "dlc: how fast it is".into(),
+            _ => format!("dlc beside {}", crate::number::counted(others, "other framework")),
+        }
+    }
+
+    fn subtitle(&self) -> String {
+        let mut parts = Vec::new();
+        if let Some(environment) = self.results.environments.last() {
+            let word =
+                |key: &str| environment.all.get(key).and_then(|value| value.as_str()).map(str::to_string);
+            parts.extend(word("cpu"));
+            parts.extend(environment.date.as_ref().map(|date| format!("measured {date}")));
+            parts.extend(environment.commit.as_ref().map(|commit| format!("commit {commit}")));
+        }
+        parts.push(crate::number::counted(self.results.models().len(), "model"));
+        parts.push(crate::number::counted(self.results.measured.len(), "row"));
+        parts.join(" · ")
+    }
+
+    fn figure(&mut self, figure: Figure) -> Element {
+        self.figures.add(figure)
+    }
+
+    /// What measures these rows anew and draws the page: their own command where they have one in common.
+    fn command<'m>(&self, rows: impl IntoIterator<Item = &'m Measured>) -> String {
+        let rows: Vec<&Measured> = rows.into_iter().collect();
+        let own: BTreeSet<&str> = rows.iter().filter_map(|row| row.arm.command.as_deref()).collect();
+        if let (1, Some(command)) = (own.len(), own.first()) {
+            return self.with_report(command);
+        }
+        let list = |values: &mut dyn Iterator<Item = String>| {
+            let mut seen = Vec::new();
+            values.for_each(|value| {
+                if !seen.contains(&value) {
+                    seen.push(value);
+                }
+            });
+            seen.join(",")
+        };
+        let mut command = String::from("dlc bench");
+        let cells = || rows.iter().map(|row| &row.cell);
+        let others = rows.iter().map(|row| row.arm.arm.clone()).filter(|arm| arm != OURS);
+        let parts = [
+            ("--models", list(&mut cells().map(|cell| cell.model.clone()))),
+            ("--mode", list(&mut cells().map(|cell| cell.mode.name().to_string()))),
+            ("--batch", list(&mut cells().filter_map(|cell| cell.batch).map(|batch| batch.to_string()))),
+            (
+                "--threads",
+                list(&mut cells().filter_map(|cell| cell.threads).map(|threads| threads.to_string())),
+            ),
+            ("--against", list(&mut others.into_iter())),
+        ];
+        for (option, values) in parts.iter().filter(|(_, values)| !values.is_empty()) {
+            command += &format!(" {option} {}", quoted(values));
+        }
+        self.with_report(&format!("{command} --out {}", quoted(&self.inputs())))
+    }
+
+    fn with_report(&self, command: &str) -> String {
+        let inputs: Vec<String> = self.options.inputs.iter().map(|input| quoted(input)).collect();
+        format!("{command}\ndlc report {} -o {}", inputs.join(" "), quoted(&self.options.output))
+    }
+
+    fn inputs(&self) -> String {
+        self.options.inputs.first().cloned().unwrap_or_else(|| "results.jsonl".into())
+    }
+}
+
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=@+%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.into(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
+/// Everything around the content.
+pub(crate) fn document(title: &str, content: impl IntoIterator<Item = Element>) -> String {
+    let head = el("head")
+        .child(el("meta").attr("charset", "utf-8"))
+        .child(el("meta").attr("name", "viewport").attr("content", "width=device-width, initial-scale=1"))
+        .child(el("meta").attr("name", "color-scheme").attr("content", "light dark"))
+        .child(el("title").text(title))
+        .child(el("style").markup(include_str!("style.css").to_string()));
+    let footer = el("footer").child(el("p").text(
+        "Made by dlc. The page stands by itself: it loads nothing and runs nothing. Below each figure are its data and \
+         the command that measures it anew.",
+    ));
+    el("html").attr("lang", "en").child(head).child(el("body").children(content).child(footer)).document()
+}
+
+/// A paragraph.
+fn p(text: impl Into<String>) -> Element {
+    el("p").text(text)
+}
+
+/// Figures side by side where there is room.
+fn grid(figures: Vec<Element>) -> Element {
+    el("div").class(if figures.len() == 1 { "alone" } else { "figures" }).children(figures)
+}
