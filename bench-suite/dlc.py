@@ -116,7 +116,7 @@ class Call:
         for arg in info["args"]:
             if arg["role"] != "input":
                 continue
-            array = np.ascontiguousarray(inputs[arg["name"]], DTYPES[arg["dtype"]])
+            array = np.asarray(inputs[arg["name"]], DTYPES[arg["dtype"]], order="C")
             # An axis that is one symbol alone gives that symbol its size.
             sizes |= {
                 axis: n for axis, n in zip(arg["shape"], array.shape, strict=True) if axis in info["symbols"]

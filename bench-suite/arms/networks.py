@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, optim
 
+from arms import decoding
 from arms.protocol import Arrays, Cannot, Cell
 from exporters.models import (
     gpt2,
@@ -150,27 +150,12 @@ def build(cell: Cell) -> Built:
         raise Cannot(f"there is no {cell.model} in PyTorch here")
     network = NETWORKS[cell.model]()
     fill(network, cell.weights())
-    arrays = given(cell)
-    tensors = {name: torch.from_numpy(x) for name, x in arrays.items()}
+    tensors = {name: torch.from_numpy(x) for name, x in decoding.given(cell).items()}
     # Classes are long integers in PyTorch, indices need not be.
     for name in {"label", "target"} & set(tensors):
         if not tensors[name].is_floating_point():
             tensors[name] = tensors[name].long()
     return Built(network, network.module.train(cell.training), tensors)
-
-
-def given(cell: Cell) -> Arrays:
-    """The inputs of the cell; where it decodes, with what our cache holds of the tokens before."""
-    arrays = cell.inputs()
-    if cell.model == "gpt2_decode":
-        before, weights = int(arrays["at"]), cell.weights()
-        for name in ("keys", "values"):
-            # Where the file has none, the cache begins with zeros.
-            empty = np.zeros((cell.batch, before, 768), np.float32)
-            found = np.stack([weights.get(f"h.{i}.attend.{name}", empty)[:, :before] for i in range(12)])
-            split = found.reshape(12, cell.batch, before, 12, 64).swapaxes(2, 3)
-            arrays[name] = np.ascontiguousarray(split)
-    return arrays
 
 
 def fill(network: Layered, weights: Arrays) -> None:

@@ -94,8 +94,9 @@ def oracle(
         artifact = Artifact(Path(build), threads=2, total_steps=STEPS)
         artifact.init(0)
         scratch = Path(build) / "weights.safetensors"
-        saved = artifact.save(scratch).items()
-        weights = {n: moved(n, x) for n, x in saved if not n.startswith("optimizer/")}
+        saved = artifact.save(scratch)
+        weights = {n: moved(n, saved.pop(n)) for n in list(saved) if not n.startswith("optimizer/")}
+        saved.clear()
         write_weights(folder / "weights.safetensors", weights)
         exact_weights = {n: x.astype(np.float64) if x.dtype.kind == "f" else x for n, x in weights.items()}
         artifact.load(write_weights(scratch, exact_weights))
