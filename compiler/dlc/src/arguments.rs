@@ -1,7 +1,7 @@
 //! What can be typed. Each verb's own arguments stand in its file.
 
 use crate::limits::LimitArguments;
-use crate::verbs::{check, compile, doctor, eval, explain, fmt, grad, inspect, report, run, test, train};
+use crate::verbs::{arm, bench, check, compile, doctor, eval, explain, fmt, grad, inspect, report, run, test, train};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// Compiles, trains and runs models written in the .model language.
@@ -28,6 +28,9 @@ pub enum Verb {
     Report(report::Arguments),
     Test(test::Arguments),
     Doctor(doctor::Arguments),
+    Bench(bench::Arguments),
+    #[command(hide = true)]
+    Arm(arm::Arguments),
     #[command(external_subcommand)]
     Other(Vec<String>),
 }
@@ -51,15 +54,15 @@ pub struct Everywhere {
     /// Where to run
     #[arg(long, global = true, value_name = "DEVICE", default_value = "cpu")]
     pub device: String,
-    /// Threads that run the model; 0 means all that this process may use
-    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
-    pub threads: usize,
+    /// Threads that run the model; 0 means all that this process may use. `bench` takes several: 1,2
+    #[arg(long = "threads", global = true, value_name = "N", value_delimiter = ',')]
+    pub thread_counts: Vec<usize>,
     /// Seed of initial weights, splits, orders and random draws
     #[arg(long, global = true, value_name = "N")]
     pub seed: Option<u64>,
-    /// How the graph is executed
-    #[arg(long, global = true, value_enum, default_value_t = Style::Compiled)]
-    pub style: Style,
+    /// How the graph is executed; `bench` takes several. Compiled unless stated
+    #[arg(long = "style", global = true, value_enum, value_delimiter = ',')]
+    pub styles: Vec<Style>,
     /// Nothing is reordered beyond the source
     #[arg(long, global = true)]
     pub strict: bool,
@@ -73,12 +76,42 @@ pub struct Everywhere {
     pub limits: LimitArguments,
 }
 
+impl Everywhere {
+    pub fn threads(&self) -> usize {
+        self.thread_counts.first().copied().unwrap_or(0)
+    }
+
+    pub fn style(&self) -> Style {
+        self.styles.first().copied().unwrap_or(Style::Compiled)
+    }
+
+    /// What was given several times over, which only measuring takes.
+    pub fn series(&self) -> Option<&'static str> {
+        if self.thread_counts.len() > 1 {
+            Some("--threads")
+        } else {
+            (self.styles.len() > 1).then_some("--style")
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Precision {
     F32,
     Bf16,
     F16,
     F64,
+}
+
+impl Precision {
+    pub fn dtype(self) -> kernel::DType {
+        match self {
+            Precision::F32 => kernel::DType::F32,
+            Precision::Bf16 => kernel::DType::BF16,
+            Precision::F16 => kernel::DType::F16,
+            Precision::F64 => kernel::DType::F64,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -89,6 +122,16 @@ pub enum Style {
     Graph,
     /// One kernel an operation, as written
     Eager,
+}
+
+impl Style {
+    pub fn of_driver(self) -> driver::Style {
+        match self {
+            Style::Compiled => driver::Style::Compiled,
+            Style::Graph => driver::Style::Graph,
+            Style::Eager => driver::Style::Eager,
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]

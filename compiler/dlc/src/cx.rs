@@ -1,7 +1,7 @@
 //! What every verb works with: the options of the command line made ready, sessions, diagnostics, the thread pool.
 
 use crate::{
-    arguments::{ColorChoice, Everywhere, Precision, Style},
+    arguments::{ColorChoice, Everywhere, Precision},
     bug,
     fault::{Fault, INTERRUPTED},
     object_cache::ObjectCache,
@@ -44,17 +44,8 @@ impl Cx {
         if let Some(seed) = everywhere.seed {
             options.sema.set.insert("train.seed".into(), seed.to_string());
         }
-        options.float = match everywhere.precision {
-            None | Some(Precision::F32) => kernel::DType::F32,
-            Some(Precision::Bf16) => kernel::DType::BF16,
-            Some(Precision::F16) => kernel::DType::F16,
-            Some(Precision::F64) => kernel::DType::F64,
-        };
-        options.style = match everywhere.style {
-            Style::Compiled => driver::Style::Compiled,
-            Style::Graph => driver::Style::Graph,
-            Style::Eager => driver::Style::Eager,
-        };
+        options.float = everywhere.precision.map_or(kernel::DType::F32, Precision::dtype);
+        options.style = everywhere.style().of_driver();
         options.strict = everywhere.strict;
         options.jobs = exec::default_threads();
         Ok(options)
@@ -81,7 +72,7 @@ impl Cx {
     }
 
     pub fn pool(&self) -> Result<exec::Pool, Fault> {
-        Ok(exec::Pool::new(self.everywhere.threads)?)
+        Ok(exec::Pool::new(self.everywhere.threads())?)
     }
 
     /// Whether weights are rounded to the build's precision: only who states it wants that.

@@ -37,6 +37,9 @@ fn main() -> ExitCode {
 }
 
 fn run(cx: &Cx, verb: Verb) -> Result<(), Fault> {
+    if let (Some(option), false) = (cx.everywhere.series(), matches!(verb, Verb::Bench(_))) {
+        return Err(Fault::Usage(format!("`{option}` takes several values for `dlc bench` alone")));
+    }
     match verb {
         Verb::Check(arguments) => verbs::check::run(cx, arguments),
         Verb::Fmt(arguments) => verbs::fmt::run(cx, arguments),
@@ -50,6 +53,8 @@ fn run(cx: &Cx, verb: Verb) -> Result<(), Fault> {
         Verb::Report(arguments) => verbs::report::run(cx, arguments),
         Verb::Test(arguments) => verbs::test::run(cx, arguments),
         Verb::Doctor(arguments) => verbs::doctor::run(cx, arguments),
+        Verb::Bench(arguments) => verbs::bench::run(cx, arguments),
+        Verb::Arm(arguments) => verbs::arm::run(cx, arguments),
         Verb::Other(words) => verbs::later(&words),
     }
 }

@@ -147,7 +147,7 @@ fn stored_or_initial(
 }
 
 /// What `init` or `reset` gives.
-fn initial_values(
+pub fn initial_values(
     entry: &str,
     cx: &Cx,
     program: &Program,

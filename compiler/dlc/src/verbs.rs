@@ -1,5 +1,7 @@
 //! One file a verb.
 
+pub mod arm;
+pub mod bench;
 pub mod check;
 pub mod compile;
 pub mod doctor;
@@ -17,10 +19,10 @@ use crate::fault::Fault;
 
 /// Verbs that are designed and not built.
 const LATER: &[&str] =
-    &["new", "bench", "import", "export", "lsp", "serve", "zoo", "tune", "repl", "doc", "completions", "man"];
+    &["new", "import", "export", "lsp", "serve", "zoo", "tune", "repl", "doc", "completions", "man"];
 
 const BUILT: &[&str] = &[
-    "check", "fmt", "explain", "inspect", "compile", "run", "grad", "train", "eval", "report", "test",
+    "check", "fmt", "explain", "inspect", "compile", "run", "grad", "train", "eval", "report", "test", "bench",
     "doctor", "help",
 ];
 

@@ -7,7 +7,7 @@ use crate::{
 };
 use base::{Diagnostic, SourceFile, SourceMap, has_errors};
 use grammar::ast;
-use sema::{Built, Imported, Program, TestCase};
+use sema::{BenchItem, Built, Imported, Program, TestCase};
 
 /// How a session reads the files that a source imports.
 pub trait Files: Sync {
@@ -121,6 +121,15 @@ impl Session {
         if has_errors(&faults) { Err(Failure::Faults(faults)) } else { Ok(cases) }
     }
 
+    /// The file's `bench` items.
+    pub fn benches(&self) -> Result<Vec<BenchItem>, Failure> {
+        if has_errors(&self.syntax) || has_errors(&self.loading) {
+            return Err(Failure::Faults(self.check()));
+        }
+        let (items, faults) = self.with_program(sema::benches);
+        if has_errors(&faults) { Err(Failure::Faults(faults)) } else { Ok(items) }
+    }
+
     /// The trees of the file and of what it uses.
     pub(crate) fn files_of_user(&self) -> impl Iterator<Item = &ast::File> {
         std::iter::once(&self.main).chain(self.used.iter().map(|file| &file.tree))
@@ -185,7 +194,7 @@ impl Findings for (Option<Built>, Vec<Diagnostic>) {
     }
 }
 
-impl Findings for (Vec<TestCase>, Vec<Diagnostic>) {
+impl<T> Findings for (Vec<T>, Vec<Diagnostic>) {
     fn precede(&mut self, faults: Vec<Diagnostic>) {
         self.1.precede(faults);
     }

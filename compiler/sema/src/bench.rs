@@ -1,6 +1,6 @@
 //! `bench NAME { … }`: its keys and values are held against what there is to measure.
 
-use crate::{checker::Checker, entry::RUN};
+use crate::{Options, Program, checker::Checker, entry::RUN};
 use base::{Diagnostic, Span, did_you_mean};
 use grammar::ast::{self, Expr, ExprKind, Setting, SettingValue};
 
@@ -16,7 +16,65 @@ fn words(key: &str) -> &'static [&'static str] {
     }
 }
 
+/// One `bench` item, as far as it is right; keys that it leaves out are empty.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct BenchItem {
+    pub model: String,
+    pub batch: Vec<i64>,
+    pub threads: Vec<i64>,
+    pub mode: Vec<String>,
+    pub against: Vec<String>,
+    pub style: Vec<String>,
+    pub precision: Vec<String>,
+}
+
+/// What the file wants to be measured.
+pub fn benches(program: &Program<'_>, options: &Options) -> (Vec<BenchItem>, Vec<Diagnostic>) {
+    let mut checker = Checker::new(program, options);
+    let mut items = Vec::new();
+    for item in &program.main.items {
+        let ast::ItemKind::Bench { model, settings } = &item.kind else { continue };
+        let mut found = BenchItem { model: model.text.to_string(), ..BenchItem::default() };
+        checker.push_frame("settings", RUN, None);
+        if let Some(def) = program.models().find(|def| def.name.text == model.text) {
+            checker.bind_configuration(def);
+        }
+        for setting in settings {
+            let SettingValue::Expr(expr) = &setting.value else { continue };
+            let values: Vec<&Expr> = match &expr.peel().kind {
+                ExprKind::List(items) => items.iter().collect(),
+                _ => vec![expr],
+            };
+            let key = setting.key.text.as_str();
+            let words = || values.iter().filter_map(|value| word_of(value)).map(String::from).collect();
+            match key {
+                "batch" => found.batch = checker.wholes(&values, key),
+                "threads" => found.threads = checker.wholes(&values, key),
+                "mode" => found.mode = words(),
+                "against" => found.against = words(),
+                "style" => found.style = words(),
+                "precision" => found.precision = words(),
+                _ => {}
+            }
+        }
+        checker.frames.pop();
+        items.push(found);
+    }
+    (items, checker.diagnostics)
+}
+
+fn word_of(value: &Expr) -> Option<&str> {
+    match &value.peel().kind {
+        ExprKind::Name(word) | ExprKind::Str(word) => Some(word.as_str()),
+        _ => None,
+    }
+}
+
 impl<'p> Checker<'p> {
+    fn wholes(&mut self, values: &[&'p Expr], key: &str) -> Vec<i64> {
+        values.iter().filter_map(|value| self.whole(value, key, 1)).collect()
+    }
+
     pub fn check_benches(&mut self) {
         for item in &self.program.main.items {
             let ast::ItemKind::Bench { model, settings } = &item.kind else { continue };

@@ -40,6 +40,7 @@ pub use api::{
     Assert, Augment, Built, Checkpoint, Column, Direction, DrawSpec, EarlyStop, FieldSource, FieldSpec,
     LayerInfo, Metric, Origin, Plateau, Source, Step, TestCase, TrainSpec, Transform, WeightInfo,
 };
+pub use bench::{BenchItem, benches};
 pub use checker::Options;
 pub use entry::{build, check, merged};
 pub use program::{Imported, Program};

@@ -1,0 +1,166 @@
+//! What an arm is held to before its time counts.
+
+use crate::protocol::Loaded;
+use std::collections::BTreeMap;
+use tensor::{DType, Tensor, compare_all};
+
+/// How much faster than the measured peak a result may seem: the peak is measured too.
+const SLACK: f64 = 1.05;
+
+/// Results beside the reference's.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Agreement {
+    pub correct: bool,
+    pub max_error: f64,
+    /// Of the largest element of the reference.
+    pub max_relative: f64,
+    /// Rows of the last axis whose largest element is the same one.
+    pub argmax: Option<f64>,
+    pub report: String,
+}
+
+/// Every array of the reference, in whatever dtype the arm gives it.
+pub fn agreement(
+    given: &BTreeMap<String, Tensor>,
+    reference: &BTreeMap<String, Tensor>,
+    tolerance: f64,
+) -> Agreement {
+    let wide = |arrays: &BTreeMap<String, Tensor>| -> BTreeMap<String, Tensor> {
+        let known = arrays.iter().filter(|(name, _)| reference.contains_key(*name));
+        known
+            .map(|(name, tensor)| (name.clone(), tensor.cast(DType::F64).unwrap_or_else(|_| tensor.clone())))
+            .collect()
+    };
+    let (given, reference) = (wide(given), wide(reference));
+    let found = compare_all(&given, &reference, tolerance);
+    Agreement {
+        correct: found.agrees,
+        max_error: found.max_difference,
+        max_relative: found.max_difference / found.max_reference.max(f64::MIN_POSITIVE),
+        argmax: argmax(&given, &reference),
+        report: found.report,
+    }
+}
+
+fn argmax(given: &BTreeMap<String, Tensor>, reference: &BTreeMap<String, Tensor>) -> Option<f64> {
+    let (mut same, mut rows) = (0usize, 0usize);
+    for (name, right) in reference.iter().filter(|(_, tensor)| tensor.rank() > 1) {
+        let left = given.get(name).filter(|left| left.shape() == right.shape())?;
+        let width = right.shape().last().copied().filter(|width| *width > 1)?;
+        let (left, right) = (left.to_f64_vec(), right.to_f64_vec());
+        for (left, right) in left.chunks(width).zip(right.chunks(width)) {
+            rows += 1;
+            same += usize::from(largest(left) == largest(right));
+        }
+    }
+    (rows > 0).then(|| same as f64 / rows as f64)
+}
+
+fn largest(row: &[f64]) -> Option<usize> {
+    row.iter().enumerate().max_by(|(_, a), (_, b)| a.total_cmp(b)).map(|(index, _)| index)
+}
+
+/// What the framework says it runs with, where it is not what was asked for.
+pub fn other_threads(asked: usize, loaded: &Loaded) -> Option<String> {
+    let seen = loaded.threads_seen;
+    (seen != asked).then(|| format!("it was asked for {asked} threads and runs with {seen}"))
+}
+
+pub fn other_dtype(asked: &str, loaded: &Loaded) -> Option<String> {
+    let seen = loaded.dtype_seen.rsplit(['.', ':']).next().unwrap_or_default().to_ascii_lowercase();
+    let names: &[&str] = match asked {
+        "f32" => &["f32", "float32", "fp32", "float"],
+        "f64" => &["f64", "float64", "fp64", "double"],
+        "f16" => &["f16", "float16", "fp16", "half"],
+        "bf16" => &["bf16", "bfloat16"],
+        _ => &[],
+    };
+    (!names.contains(&seen.as_str())).then(|| format!("it was asked for {asked} and computes in {seen}"))
+}
+
+/// What the machine can do, measured: by threads.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Peaks {
+    /// Operations a second.
+    pub flops: BTreeMap<usize, f64>,
+    /// Bytes a second, read and written together.
+    pub bytes: BTreeMap<usize, f64>,
+    /// Of all caches together: what fits there need not come from memory.
+    pub cache_bytes: u64,
+}
+
+/// The work of one call.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Work {
+    pub flops: Option<f64>,
+    /// Of arguments and results, each once.
+    pub bytes: Option<f64>,
+}
+
+/// Why no machine as fast as the measured peak can have done this work in this time.
+pub fn impossible(peaks: &Peaks, threads: usize, work: Work, savings: f64, seconds: f64) -> Option<String> {
+    if seconds <= 0.0 || !seconds.is_finite() {
+        return Some(format!("a call takes {seconds} s"));
+    }
+    if let (Some(flops), Some(peak)) = (work.flops, peaks.flops.get(&threads)) {
+        let reached = flops / savings.max(1.0) / seconds;
+        if reached > peak * SLACK {
+            return Some(format!(
+                "{:.0} GFLOP/s, where this machine reached {:.0} with {threads} threads",
+                reached / 1e9,
+                peak / 1e9
+            ));
+        }
+    }
+    // Twice the caches: then at least half has to come from memory, call by call.
+    let large = work.bytes.filter(|bytes| *bytes > 2.0 * peaks.cache_bytes as f64);
+    if let (Some(bytes), Some(peak)) = (large, peaks.bytes.get(&threads)) {
+        let reached = (bytes - peaks.cache_bytes as f64) / seconds;
+        if reached > peak * SLACK {
+            return Some(format!(
+                "{:.1} GB/s from memory, where this machine reached {:.1} with {threads} threads",
+                reached / 1e9,
+                peak / 1e9
+            ));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn array(values: &[f32]) -> BTreeMap<String, Tensor> {
+        BTreeMap::from([("y".to_string(), Tensor::from_vec([2, values.len() / 2], values.to_vec()).unwrap())])
+    }
+
+    #[test]
+    fn results_are_held_to_the_reference() {
+        let reference = array(&[1.0, 2.0, 3.0, 0.0]);
+        let found = agreement(&array(&[1.0, 2.0, 3.0001, 0.0]), &reference, 1e-4);
+        assert!(found.correct && found.argmax == Some(1.0) && found.max_relative > 1e-5, "{found:?}");
+        let found = agreement(&array(&[2.0, 1.0, 3.0, 0.0]), &reference, 1e-4);
+        assert!(!found.correct && found.argmax == Some(0.5), "{found:?}");
+        let found = agreement(&array(&[f32::NAN, 2.0, 3.0, 0.0]), &reference, 1e-4);
+        assert!(!found.correct, "{found:?}");
+        let found = agreement(&BTreeMap::new(), &reference, 1e-4);
+        assert!(!found.correct && found.report.contains("missing"), "{found:?}");
+    }
+
+    #[test]
+    fn what_beats_the_machine_is_impossible() {
+        let peaks = Peaks {
+            flops: BTreeMap::from([(1, 1e11)]),
+            bytes: BTreeMap::from([(1, 1e10)]),
+            cache_bytes: 1 << 20,
+        };
+        let work = Work { flops: Some(1e9), bytes: Some(1e6) };
+        assert_eq!(impossible(&peaks, 1, work, 1.0, 0.0101), None);
+        assert!(impossible(&peaks, 1, work, 1.0, 0.009).is_some_and(|why| why.contains("111 GFLOP/s")));
+        assert_eq!(impossible(&peaks, 1, work, 2.25, 0.009), None);
+        let work = Work { flops: None, bytes: Some(1e9) };
+        assert!(impossible(&peaks, 1, work, 1.0, 0.05).is_some_and(|why| why.contains("GB/s")));
+        assert!(impossible(&peaks, 1, Work::default(), 1.0, 0.0).is_some());
+    }
+}

@@ -1,0 +1,169 @@
+//! Where everything of the suite lies: registry, arms, the environment of Python, folders of cells.
+
+use crate::{cx::Cx, fault::Fault};
+use base::Diagnostic;
+use bench_suite::{Arms, EnvironmentLine, Peaks, Registry, environment as of_machine};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+pub struct Suite {
+    /// With models.toml and arms/; `None` outside of the project's tree.
+    folder: Option<PathBuf>,
+    /// Of this user, for what is made.
+    cache: PathBuf,
+}
+
+impl Suite {
+    pub fn find(stated: Option<&Path>) -> Result<Suite, Fault> {
+        let cache = env::var_os("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+            .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))
+            .unwrap_or_else(env::temp_dir)
+            .join("dlc")
+            .join("bench");
+        if let Some(folder) = stated {
+            if !folder.is_dir() {
+                let message = format!("`{}` is no folder", folder.display());
+                return Err(Diagnostic::error("E1011", message).into());
+            }
+            return Ok(Suite { folder: Some(absolute(folder)), cache });
+        }
+        let here = env::current_dir().unwrap_or_default();
+        let above = here.ancestors().map(|folder| folder.join("bench-suite"));
+        let folder = above.into_iter().find(|folder| folder.join("README.md").is_file());
+        Ok(Suite { folder, cache })
+    }
+
+    pub fn registry(&self) -> Result<Registry, Fault> {
+        Ok(Registry::read(&self.needed()?.join("models.toml"))?)
+    }
+
+    /// What the sources of the registry are relative to.
+    pub fn root(&self) -> Result<PathBuf, Fault> {
+        let folder = self.needed()?;
+        Ok(folder.parent().map_or_else(|| folder.to_path_buf(), Path::to_path_buf))
+    }
+
+    fn needed(&self) -> Result<&Path, Fault> {
+        self.folder.as_deref().ok_or_else(|| {
+            Diagnostic::error("E1011", "there is no folder `bench-suite` here or above")
+                .help("say where it is with `--suite DIR`")
+                .into()
+        })
+    }
+
+    pub fn arms(&self) -> Result<Arms, Fault> {
+        let own = env::current_exe().map_or_else(|_| "dlc".into(), |path| path.display().to_string());
+        let table = self.folder.as_ref().map(|folder| folder.join("arms/index.toml"));
+        let table = table.filter(|table| table.is_file());
+        Ok(Arms::new(&own, table.as_deref(), &self.python())?)
+    }
+
+    pub fn cells(&self) -> PathBuf {
+        self.cache.join("cells")
+    }
+
+    /// The folder of the virtual environment: `$DLC_BENCH_ENV`, else in the user's cache.
+    fn environment(&self) -> PathBuf {
+        let stated = env::var_os("DLC_BENCH_ENV").filter(|path| !path.is_empty()).map(PathBuf::from);
+        stated.unwrap_or_else(|| self.cache.join("venv"))
+    }
+
+    fn python(&self) -> String {
+        let own = self.environment().join("bin/python");
+        if own.is_file() { own.display().to_string() } else { "python3".into() }
+    }
+
+    /// Makes the environment from the suite's requirements.
+    pub fn setup(&self, cx: &Cx) -> Result<(), Fault> {
+        let requirements = self.needed()?.join("requirements.txt");
+        let folder = self.environment();
+        let run = |program: &str, arguments: &[&str]| -> Result<(), Fault> {
+            let ran = Command::new(program).args(arguments).status();
+            if ran.as_ref().is_ok_and(|status| status.success()) {
+                return Ok(());
+            }
+            let how = ran.map_or_else(|fault| fault.to_string(), |status| status.to_string());
+            let message = format!("`{program} {}` did not go well: {how}", arguments.join(" "));
+            Err(Diagnostic::error("E1014", message).into())
+        };
+        let place = folder.display().to_string();
+        if !folder.join("bin/python").is_file() {
+            run("python3", &["-m", "venv", &place])?;
+        }
+        let pip = folder.join("bin/pip").display().to_string();
+        run(&pip, &["install", "-r", &requirements.display().to_string()])?;
+        cx.say(&format!("Python arms run in {place}"));
+        Ok(())
+    }
+}
+
+/// The machine and this program.
+pub fn environment(seed: u64) -> EnvironmentLine {
+    let mut line = of_machine(seed, date());
+    line.commit = commit();
+    line.versions.insert("dlc".into(), driver::VERSION.into());
+    line.versions.insert("llvm".into(), llvm::version());
+    line
+}
+
+pub fn tell_peaks(line: &mut EnvironmentLine, peaks: &Peaks) {
+    let by_threads = |values: &std::collections::BTreeMap<usize, f64>| {
+        values.iter().map(|(threads, value)| (threads.to_string(), value / 1e9)).collect()
+    };
+    line.peaks.gflops = by_threads(&peaks.flops);
+    line.peaks.copy_gbs = by_threads(&peaks.bytes);
+}
+
+/// Another build of `dlc` is another arm.
+pub fn build() -> String {
+    let data = env::current_exe().and_then(fs::metadata);
+    let at = data.as_ref().ok().and_then(|data| data.modified().ok()?.duration_since(UNIX_EPOCH).ok());
+    format!("{:?} {}", at, data.map_or(0, |data| data.len()))
+}
+
+pub fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// Of the tree that this is run in, where it is one of git.
+fn commit() -> String {
+    let described = Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=12"]).output();
+    let text = described.ok().filter(|output| output.status.success()).map(|output| output.stdout);
+    text.map(|text| String::from_utf8_lossy(&text).trim().to_string()).unwrap_or_default()
+}
+
+/// Now, as `2026-11-21T10:34:57Z`.
+fn date() -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs());
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Days to a date: Howard Hinnant, "chrono-compatible low-level date algorithms".
+    let shifted = days as i64 + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let of_era = shifted.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_date_is_one() {
+        let date = super::date();
+        let digits = |range: std::ops::Range<usize>| date[range].parse::<u32>().unwrap();
+        assert!(
+            digits(0..4) >= 2025 && (1..=12).contains(&digits(5..7)) && (1..=31).contains(&digits(8..10))
+        );
+        assert_eq!((date.len(), date.ends_with('Z')), (20, true));
+    }
+}
