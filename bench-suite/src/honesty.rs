@@ -1,6 +1,6 @@
 //! What an arm is held to before its time counts.
 
-use crate::protocol::Loaded;
+use crate::{protocol::Loaded, statistics::median};
 use std::collections::BTreeMap;
 use tensor::{DType, Tensor, compare_all};
 
@@ -62,8 +62,23 @@ fn largest(row: &[f64]) -> Option<usize> {
 
 /// What the framework says it runs with, where it is not what was asked for.
 pub fn other_threads(asked: usize, loaded: &Loaded) -> Option<String> {
-    let seen = loaded.threads_seen;
-    (seen != asked).then(|| format!("it was asked for {asked} threads and runs with {seen}"))
+    let seen = loaded.threads_seen.filter(|seen| *seen != asked)?;
+    Some(format!("it was asked for {asked} threads and runs with {seen}"))
+}
+
+/// How much more processor time than its threads can take an arm may seem to use: clocks differ.
+const BUSY_SLACK: f64 = 1.15;
+
+/// Samples shorter than this say nothing of processors: their clocks are too coarse.
+const SHORT: f64 = 0.005;
+
+/// Whether an arm kept more processors busy than it was given threads; `cpu` and `samples` are seconds a call.
+pub fn other_processors(asked: usize, cpu: &[f64], samples: &[f64], calls: u64) -> Option<String> {
+    let long = cpu.iter().zip(samples).filter(|(_, wall)| **wall * calls as f64 > SHORT);
+    let busy: Vec<f64> = long.map(|(cpu, wall)| cpu / wall).collect();
+    let busy = median(&busy);
+    (busy > asked as f64 * BUSY_SLACK)
+        .then(|| format!("it was asked for {asked} threads and kept {busy:.1} processors busy"))
 }
 
 pub fn other_dtype(asked: &str, loaded: &Loaded) -> Option<String> {
@@ -146,6 +161,17 @@ mod tests {
         assert!(!found.correct, "{found:?}");
         let found = agreement(&BTreeMap::new(), &reference, 1e-4);
         assert!(!found.correct && found.report.contains("missing"), "{found:?}");
+    }
+
+    #[test]
+    fn processor_time_tells_of_threads() {
+        let found = other_processors(1, &[0.019, 0.02, 0.021], &[0.01; 3], 1);
+        assert!(found.is_some_and(|why| why.contains("2.0 processors")));
+        assert_eq!(other_processors(2, &[0.02; 3], &[0.01; 3], 1), None);
+        assert_eq!(other_processors(1, &[0.0101; 3], &[0.01; 3], 1), None);
+        // Ticks of a coarse clock.
+        assert_eq!(other_processors(1, &[0.01; 3], &[0.001; 3], 1), None);
+        assert_eq!(other_processors(1, &[], &[], 1), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod arm_process;
 mod arms;
 mod cell;
+mod course;
 mod draw;
 mod folder;
 mod honesty;
@@ -15,11 +16,14 @@ mod lines;
 mod machine;
 mod measure;
 mod plan;
+mod process;
 pub mod protocol;
 mod registry;
 mod results;
+mod row;
 mod schedule;
 pub mod serve;
+mod server;
 pub mod statistics;
 
 pub use arm_process::{ArmProcess, Ended};
@@ -34,3 +38,4 @@ pub use measure::{Measured, Ruler, Subject, measure};
 pub use plan::{Wanted, cells};
 pub use registry::{ArraySpec, Axis, Batches, Model, Registry, Size, Values};
 pub use results::Results;
+pub use server::serve_requests;

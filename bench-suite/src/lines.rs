@@ -100,6 +100,8 @@ pub struct ArmLine {
     pub warm_up_s: Vec<f64>,
     /// Processor seconds a call, over all threads.
     pub cpu_s: Option<f64>,
+    /// Of the whole machine a call, where its meters can be read.
+    pub energy_j: Option<f64>,
     pub peak_bytes: Option<u64>,
     pub artifact_bytes: Option<u64>,
     pub correct: Option<bool>,

@@ -130,6 +130,20 @@ pub fn peak_bytes() -> Option<u64> {
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
 }
 
+/// Microjoules that the processors' own meters count, where the system lets this program read them.
+pub fn energy() -> Option<u64> {
+    let folders = fs::read_dir("/sys/class/powercap").ok()?;
+    // Whole packages: `intel-rapl:0`; parts of one have a second number.
+    let packages = folders.flatten().filter(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        name.contains("rapl") && name.matches(':').count() == 1
+    });
+    let meters: Vec<u64> = packages
+        .map(|entry| word(&entry.path().join("energy_uj").display().to_string())?.parse().ok())
+        .collect::<Option<_>>()?;
+    (!meters.is_empty()).then(|| meters.iter().sum())
+}
+
 /// Processor seconds of this process so far, over all threads.
 pub fn processor_seconds() -> f64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);

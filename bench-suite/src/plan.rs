@@ -74,7 +74,10 @@ fn points(model: &Model, batches: &[u64], wanted: &Wanted) -> Vec<(u64, BTreeMap
             sizes.insert(dim.clone(), *value);
             sizes
         };
-        all = all.iter().flat_map(|sizes| values.iter().map(|value| with(sizes, value)).collect::<Vec<_>>()).collect();
+        all = all
+            .iter()
+            .flat_map(|sizes| values.iter().map(|value| with(sizes, value)).collect::<Vec<_>>())
+            .collect();
     }
     batches.iter().flat_map(|batch| all.iter().map(|sizes| (*batch, sizes.clone()))).collect()
 }
@@ -116,7 +119,13 @@ sizes = { s = [4, 8] }
         let stated = Wanted { batches: vec![3], modes: vec![Mode::Train], ..Wanted::default() };
         assert_eq!(names("m", &stated), ["m-train-b3-s128-t1"]);
         let series = Wanted { series: true, modes: vec![Mode::Infer], ..Wanted::default() };
-        let expected = ["m-infer-b1-s128-t1", "m-infer-b2-s128-t1", "m-infer-b4-s128-t1", "m-infer-b1-s16-t1", "m-infer-b1-s32-t1"];
+        let expected = [
+            "m-infer-b1-s128-t1",
+            "m-infer-b2-s128-t1",
+            "m-infer-b4-s128-t1",
+            "m-infer-b1-s16-t1",
+            "m-infer-b1-s32-t1",
+        ];
         assert_eq!(names("m", &series), expected);
     }
 }

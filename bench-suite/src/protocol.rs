@@ -56,7 +56,8 @@ pub struct Load {
 pub struct Loaded {
     pub framework: String,
     pub version: String,
-    pub threads_seen: usize,
+    /// `None` where the framework does not tell: then processor time does.
+    pub threads_seen: Option<usize>,
     pub dtype_seen: String,
     #[serde(default)]
     pub flags: BTreeMap<String, serde_json::Value>,

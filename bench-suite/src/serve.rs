@@ -198,7 +198,7 @@ mod tests {
             let loaded = Loaded {
                 framework: "Counts".into(),
                 version: "1".into(),
-                threads_seen: 1,
+                threads_seen: Some(1),
                 dtype_seen: "float32".into(),
                 flags: BTreeMap::new(),
                 import_s: 0.0,

@@ -2,7 +2,8 @@
 
 use base::Diagnostic;
 use bench_suite::{
-    Arm, ArmLine, Arrays, Cell, Measured, Mode, Peaks, Reference, Ruler, Status, Subject, Work, measure, prepare,
+    Arm, ArmLine, Arrays, Cell, Measured, Mode, Peaks, Reference, Ruler, Status, Subject, Work, measure,
+    prepare,
     protocol::Load,
     statistics::{differ, ratio},
 };
@@ -82,9 +83,10 @@ fn ruler() -> Ruler {
 }
 
 fn measured(faults: &[&str], ruler: &Ruler) -> Measured {
-    let root = tempfile::tempdir().unwrap();
-    let x = Tensor::from_vec([4], [1.0f32, -2.0, 3.0, 0.5]).unwrap();
-    let folder = prepare(root.path(), "double", &BTreeMap::from([("x".into(), x)]), &mut Double).unwrap();
+    let root = tempfile::tempdir().expect("a folder");
+    let x = Tensor::from_vec([4], [1.0f32, -2.0, 3.0, 0.5]).expect("a tensor");
+    let inputs = BTreeMap::from([("x".into(), x)]);
+    let folder = prepare(root.path(), "double", &inputs, &mut Double).expect("a cell");
     let mut subjects: Vec<Subject> = faults.iter().map(|fault| subject(fault, &folder.path, false)).collect();
     subjects.push(subject("", &folder.path, true));
     // 100 GFLOP/s: a call of a million operations takes ten microseconds at least.
@@ -128,12 +130,24 @@ fn an_honest_arm_gets_a_time() {
 
 #[test]
 fn a_wrong_output_has_no_speed() {
-    refused("wrong", Status::Wrong, "where -4 is expected");
+    refused("wrong", Status::Wrong, "where 6 is expected");
 }
 
 #[test]
 fn other_threads_have_no_speed() {
     refused("threads", Status::Threads, "asked for 1 threads and runs with 2");
+}
+
+#[test]
+fn more_processors_than_threads_have_no_speed() {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let line = with("busy");
+    let why = line.why.unwrap_or_default();
+    // On a machine with one core, or one that is busy, two threads do not keep two processors busy.
+    assert!(line.status == Status::Threads || cores == 1 || line.others > 0.3, "{why}");
+    if line.status == Status::Threads {
+        assert!(why.contains("processors busy"), "{why}");
+    }
 }
 
 #[test]
@@ -178,8 +192,7 @@ fn a_program_that_is_not_there_is_told() {
     let folder = prepare(root.path(), "double", &BTreeMap::from([("x".into(), x)]), &mut Double).unwrap();
     let mut subject = subject("", &folder.path, false);
     subject.arm.command = vec!["there-is-no-such-program".into()];
-    let found =
-        measure(&cell(), &[subject], &folder, (1e-4, 1.0), &Peaks::default(), &ruler(), &mut |_| {});
+    let found = measure(&cell(), &[subject], &folder, (1e-4, 1.0), &Peaks::default(), &ruler(), &mut |_| {});
     assert_eq!(found.arms[0].status, Status::Failed);
     assert!(found.arms[0].why.as_ref().is_some_and(|why| why.contains("there-is-no-such-program")));
 }

@@ -17,6 +17,7 @@ const FILES: &[&str] = &[
     include_str!("../explain/weights.md"),
     include_str!("../explain/running.md"),
     include_str!("../explain/code.md"),
+    include_str!("../explain/measuring.md"),
     include_str!("../explain/reports.md"),
     include_str!("../explain/warnings.md"),
 ];

@@ -31,7 +31,7 @@ pub fn trials() -> Vec<Trial> {
     vec![Trial::test("codes::each_is_explained_and_has_two_cases", || {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
         let mut sources = Vec::new();
-        for part in ["compiler", "runtime", "grammar", "reports"] {
+        for part in ["compiler", "runtime", "grammar", "reports", "bench-suite"] {
             collect(&root.join(part), &["rs"], &mut sources)?;
         }
         let (mut used, mut counted) = (BTreeSet::new(), BTreeMap::new());

@@ -1,8 +1,10 @@
 //! `dlc bench`: times models beside every framework that is installed.
 
+mod bundle;
 mod jobs;
 mod peaks;
 mod reference;
+mod self_check;
 mod suite;
 mod table;
 
@@ -15,7 +17,9 @@ use crate::{
 use base::Diagnostic;
 use bench_suite::{
     Arm, Cell, Line, Measured, Mode, Peaks, Results, Ruler, Subject, measure, prepare, protocol::Load,
+    serve_requests,
 };
+use bundle::Bundle;
 use clap::{Args, ValueEnum};
 use jobs::Job;
 use reference::Definition;
@@ -31,7 +35,9 @@ use tensor::Fnv64;
 #[command(after_help = "Examples:
   dlc bench --models mlp,lenet --against pytorch,onnxruntime --mode infer --batch 1,8 --threads 1,2
   dlc bench models/mlp.model --quick
+  dlc bench --models resnet18 --mode server --against dlc,onnxruntime
   dlc bench --all --out results.jsonl
+  dlc bench --self-check
   dlc bench --setup
 
 An arm is a framework in one of its ways of running, dlc in its styles among them. Each runs in processes of its own,
@@ -73,6 +79,9 @@ pub struct Arguments {
     /// The folder with models.toml and arms/; found from here upwards unless stated
     #[arg(long, value_name = "DIR")]
     suite: Option<PathBuf>,
+    /// See whether a slowdown of 10 % is found and none is claimed where there is none, on this machine as it is now
+    #[arg(long)]
+    self_check: bool,
     /// Make the environment that Python arms run in, outside of this tree, and end
     #[arg(long)]
     setup: bool,
@@ -80,14 +89,21 @@ pub struct Arguments {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ModeWord {
+    /// One call after the other, on one batch
     Infer,
+    /// Steps of training on one batch
     Train,
+    /// Requests that arrive by chance and wait their turn: latencies
+    Server,
 }
 
 pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let suite = Suite::find(arguments.suite.as_deref())?;
     if arguments.setup {
         return suite.setup(cx);
+    }
+    if arguments.self_check {
+        return self_check::run(cx, &suite, &arguments);
     }
     let bench = Bench::new(cx, &arguments, suite)?;
     let jobs = jobs::jobs(cx, &arguments, &bench.suite)?;
@@ -118,6 +134,7 @@ impl<'a> Bench<'a> {
         let peaks = peaks::measure(self.cx, &threads, &environment)?;
         suite::tell_peaks(&mut environment, &peaks);
         let mut results = Results::open(&self.arguments.out, &environment, self.arguments.force)?;
+        let mut bundle = Bundle::new(&self.suite, &environment);
         for job in jobs {
             let arms = self.arms_of(job)?;
             for cell in &job.cells {
@@ -127,7 +144,7 @@ impl<'a> Bench<'a> {
                     continue;
                 }
                 self.cx.say(&format!("{}: {} arms", cell.name(), arms.len()));
-                let mut measured = self.cell(job, cell, &arms, &peaks)?;
+                let (mut measured, hashes) = self.cell(job, cell, &arms, &peaks)?;
                 for line in &mut measured.arms {
                     line.machine = environment.machine.clone();
                     line.commit = environment.commit.clone();
@@ -138,8 +155,10 @@ impl<'a> Bench<'a> {
                     floor.cell = hash.clone();
                 }
                 self.tell(cell, &measured)?;
+                bundle.add(cell, &hashes, &measured.arms);
                 let arms = measured.arms.into_iter().map(|line| Line::Arm(Box::new(line)));
                 results.add(arms.chain(measured.floor.map(Line::Floor)).collect())?;
+                bundle.write(&self.arguments.out)?;
             }
         }
         self.cx.say(&format!("results in {}", self.arguments.out.display()));
@@ -167,7 +186,13 @@ impl<'a> Bench<'a> {
         chosen.iter().map(|name| Ok(self.arms.get(name)?.clone())).collect()
     }
 
-    fn cell(&self, job: &Job, cell: &Cell, arms: &[Arm], peaks: &Peaks) -> Result<Measured, Fault> {
+    fn cell(
+        &self,
+        job: &Job,
+        cell: &Cell,
+        arms: &[Arm],
+        peaks: &Peaks,
+    ) -> Result<(Measured, BTreeMap<String, String>), Fault> {
         let model = &job.model;
         let specs = model.inputs.iter().chain(model.fields.iter().filter(|_| cell.mode.trains()));
         let inputs = bench_suite::arrays(specs, &cell.dims(), self.seed)?;
@@ -182,7 +207,14 @@ impl<'a> Bench<'a> {
                 output::note(&format!("  {text}\n"));
             }
         };
-        Ok(measure(cell, &subjects, &folder, (model.tolerance, model.savings), peaks, &self.ruler, &mut told))
+        let held = (model.tolerance, model.savings);
+        let measured = if cell.mode == Mode::Server {
+            let arms = serve_requests(cell, &subjects, &folder, held, peaks, &self.ruler, &mut told);
+            Measured { arms, floor: None }
+        } else {
+            measure(cell, &subjects, &folder, held, peaks, &self.ruler, &mut told)
+        };
+        Ok((measured, folder.hashes))
     }
 
     fn subjects(&self, job: &Job, cell: &Cell, arms: &[Arm], folder: &Path, source: &Path) -> Vec<Subject> {
@@ -247,6 +279,7 @@ impl Arguments {
         let mode = |word: &ModeWord| match word {
             ModeWord::Infer => Mode::Infer,
             ModeWord::Train => Mode::Train,
+            ModeWord::Server => Mode::Server,
         };
         self.mode.iter().map(mode).collect()
     }

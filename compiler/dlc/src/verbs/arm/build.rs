@@ -112,7 +112,7 @@ pub fn load(cx: &Cx, wanted: &Load) -> Result<(Bound, Loaded), Fault> {
     let told = Loaded {
         framework: "dlc".into(),
         version: driver::VERSION.into(),
-        threads_seen: bound.threads(),
+        threads_seen: Some(bound.threads()),
         dtype_seen: precision.name().into(),
         flags: BTreeMap::from([
             ("sizes".to_string(), if fixed == Fixed::Yes { "fixed" } else { "dynamic" }.into()),

@@ -52,14 +52,7 @@ impl Job {
 
 pub fn jobs(cx: &Cx, arguments: &Arguments, suite: &Suite) -> Result<Vec<Job>, Fault> {
     let mut jobs = Vec::new();
-    let wanted = Wanted {
-        modes: arguments.modes(),
-        batches: arguments.batch.clone(),
-        threads: cx.everywhere.thread_counts.clone(),
-        precision: precision(cx),
-        quick: arguments.quick,
-        series: arguments.series,
-    };
+    let wanted = wanted(cx, arguments);
     if arguments.all || !arguments.models.is_empty() {
         let (registry, root) = (suite.registry()?, suite.root()?);
         let names: Vec<String> =
@@ -79,6 +72,24 @@ pub fn jobs(cx: &Cx, arguments: &Arguments, suite: &Suite) -> Result<Vec<Job>, F
         return Err(Fault::Usage("name files with `bench` items, `--models A,B`, or `--all`".into()));
     }
     Ok(jobs)
+}
+
+/// The jobs of one file.
+pub fn of_source(cx: &Cx, file: &Path, arguments: &Arguments) -> Result<Vec<Job>, Fault> {
+    let mut jobs = Vec::new();
+    of_file(cx, file, &wanted(cx, arguments), &mut jobs)?;
+    Ok(jobs)
+}
+
+fn wanted(cx: &Cx, arguments: &Arguments) -> Wanted {
+    Wanted {
+        modes: arguments.modes(),
+        batches: arguments.batch.clone(),
+        threads: cx.everywhere.thread_counts.clone(),
+        precision: precision(cx),
+        quick: arguments.quick,
+        series: arguments.series,
+    }
 }
 
 /// One job for each `bench` item.

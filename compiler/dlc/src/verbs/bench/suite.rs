@@ -9,6 +9,7 @@ use std::{
     process::Command,
     time::{SystemTime, UNIX_EPOCH},
 };
+use tensor::Fnv64;
 
 pub struct Suite {
     /// With models.toml and arms/; `None` outside of the project's tree.
@@ -62,6 +63,29 @@ impl Suite {
         let table = self.folder.as_ref().map(|folder| folder.join("arms/index.toml"));
         let table = table.filter(|table| table.is_file());
         Ok(Arms::new(&own, table.as_deref(), &self.python())?)
+    }
+
+    /// Files that results depend on beside the code, with their hashes, and what Python has installed.
+    pub fn locked(&self) -> serde_json::Value {
+        let root = self.folder.as_ref().and_then(|folder| folder.parent()).map(Path::to_path_buf);
+        let mut files = serde_json::Map::new();
+        for name in [
+            "Cargo.lock",
+            "bench-suite/models.toml",
+            "bench-suite/arms/index.toml",
+            "bench-suite/requirements.txt",
+        ] {
+            let bytes = root.as_ref().and_then(|root| fs::read(root.join(name)).ok());
+            if let Some(bytes) = bytes {
+                files.insert(name.into(), format!("{:016x}", Fnv64::new().bytes(&bytes).finish()).into());
+            }
+        }
+        let installed = Command::new(self.python()).args(["-m", "pip", "freeze"]).output().ok();
+        let text = installed
+            .filter(|ran| ran.status.success())
+            .map(|ran| String::from_utf8_lossy(&ran.stdout).into_owned());
+        let packages: Vec<String> = text.unwrap_or_default().lines().map(String::from).collect();
+        serde_json::json!({ "files": files, "python": packages })
     }
 
     pub fn cells(&self) -> PathBuf {

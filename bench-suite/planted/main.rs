@@ -34,7 +34,10 @@ fn load(fault: &str, wanted: &Load) -> Result<(Planted, Loaded), Refusal> {
     match fault {
         "cannot" => return Err(Refusal::cannot("it does not infer")),
         "missing" => {
-            return Err(Refusal::Missing { missing: "planted".into(), install: "pip install planted".into() });
+            return Err(Refusal::Missing {
+                missing: "planted".into(),
+                install: "pip install planted".into(),
+            });
         }
         "error" => return Err(Refusal::error("it fell over")),
         "dies" => {
@@ -51,7 +54,11 @@ fn load(fault: &str, wanted: &Load) -> Result<(Planted, Loaded), Refusal> {
     let told = Loaded {
         framework: "Planted".into(),
         version: "1.0".into(),
-        threads_seen: wanted.threads + usize::from(fault == "threads"),
+        threads_seen: match fault {
+            "threads" => Some(wanted.threads + 1),
+            "busy" => None,
+            _ => Some(wanted.threads),
+        },
         dtype_seen: if fault == "dtype" { "torch.bfloat16".into() } else { "torch.float32".into() },
         flags: BTreeMap::new(),
         import_s: 0.0,
@@ -74,11 +81,22 @@ impl serve::Arm for Planted {
             "warms" => 1.0 + 20.0 / self.calls as f64,
             "fails" if self.calls == 3 => return Err("no memory for the third call".into()),
             "slow" => 1.5,
+            "busy" => 50.0,
             _ => 1.0,
         };
         let began = Instant::now();
-        while began.elapsed() < CALL.mul_f64(factor) {
-            std::hint::spin_loop();
+        let wait = || {
+            while began.elapsed() < CALL.mul_f64(factor) {
+                std::hint::spin_loop();
+            }
+        };
+        if self.fault == "busy" {
+            std::thread::scope(|scope| {
+                scope.spawn(wait);
+                wait();
+            });
+        } else {
+            wait();
         }
         Ok(())
     }
