@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     fn array(values: &[f32]) -> BTreeMap<String, Tensor> {
-        BTreeMap::from([("y".to_string(), Tensor::from_vec([2, values.len() / 2], values.to_vec()).unwrap())])
+        BTreeMap::from([("y".to_string(), Tensor::from_vec([2, values.len() / 2], values).unwrap())])
     }
 
     #[test]
