@@ -1,7 +1,9 @@
 //! What can be typed. Each verb's own arguments stand in its file.
 
 use crate::limits::LimitArguments;
-use crate::verbs::{arm, bench, check, compile, doctor, eval, explain, fmt, grad, inspect, report, run, test, train};
+use crate::verbs::{
+    arm, bench, check, compile, doctor, eval, explain, fmt, grad, inspect, report, run, test, train,
+};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 /// Compiles, trains and runs models written in the .model language.

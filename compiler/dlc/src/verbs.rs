@@ -22,8 +22,8 @@ const LATER: &[&str] =
     &["new", "import", "export", "lsp", "serve", "zoo", "tune", "repl", "doc", "completions", "man"];
 
 const BUILT: &[&str] = &[
-    "check", "fmt", "explain", "inspect", "compile", "run", "grad", "train", "eval", "report", "test", "bench",
-    "doctor", "help",
+    "check", "fmt", "explain", "inspect", "compile", "run", "grad", "train", "eval", "report", "test",
+    "bench", "doctor", "help",
 ];
 
 /// A word that is no verb of this version.
