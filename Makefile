@@ -3,10 +3,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 DLC := $(or $(CARGO_TARGET_DIR),target)/release/dlc
 
-.PHONY: help setup build demo card test references tidy fmt
+.PHONY: help setup build demo card test references bench-compiler tidy fmt
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Install what building needs (LLVM 22, a C compiler), where it is missing
 	@.ci/setup.sh
@@ -29,6 +29,10 @@ test: setup ## Run every test
 
 references: ## Make what PyTorch computes anew, networks of full size too (PYTHON=… with bench-suite/requirements.txt)
 	@cd bench-suite && $(PYTHON) -m exporters.pytorch --full && $(PYTHON) -m exporters.sweeps
+
+bench-compiler: ## Time the compiler's own stages and kernels, and tell what changed since the last time
+	@cargo bench --quiet -p compiler-bench --bench compiler --bench kernels
+	@cargo run --quiet --release -p compiler-bench
 
 tidy: ## Check the house rules: dependency edges, file sizes, explanations
 	@cargo dev tidy
