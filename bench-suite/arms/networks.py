@@ -155,7 +155,9 @@ def build(cell: Cell) -> Built:
     for name in {"label", "target"} & set(tensors):
         if not tensors[name].is_floating_point():
             tensors[name] = tensors[name].long()
-    return Built(network, network.module.train(cell.training), tensors)
+    dtype = {"f32": torch.float32, "bf16": torch.bfloat16, "f64": torch.float64}[cell.precision]
+    tensors = {name: x.to(dtype) if x.is_floating_point() else x for name, x in tensors.items()}
+    return Built(network, network.module.to(dtype).train(cell.training), tensors)
 
 
 def fill(network: Layered, weights: Arrays) -> None:

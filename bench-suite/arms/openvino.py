@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from protocol import serve
 
@@ -11,6 +11,7 @@ from arms.onnx_model import OnnxArm
 
 class OpenVino(OnnxArm):
     framework, package, install = "OpenVINO", "openvino", "pip install openvino onnxscript torch"
+    precisions: ClassVar[tuple[str, ...]] = ("f32", "bf16")
 
     def begin(self) -> None:
         import openvino
@@ -27,8 +28,8 @@ class OpenVino(OnnxArm):
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": "1",
             "INFERENCE_NUM_THREADS": self.cell.threads,
-            # Where the processor has bf16, that is what it would compute in.
-            "INFERENCE_PRECISION_HINT": "f32",
+            # Where the processor has bf16, that is what it would compute f32 in.
+            "INFERENCE_PRECISION_HINT": self.cell.precision,
         }
         self.compiled = self.core.compile_model(self.network, "CPU", wanted)
         self.request = self.compiled.create_infer_request()

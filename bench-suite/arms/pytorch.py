@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from protocol import Arm, Arrays, serve
+from protocol import Arm, Arrays, Cannot, serve
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 class PyTorch(Arm):
     framework, package, install = "PyTorch", "torch", "pip install torch"
+    precisions: ClassVar[tuple[str, ...]] = ("f32", "bf16", "f64")
 
     def begin(self) -> None:
         import torch
@@ -24,6 +25,8 @@ class PyTorch(Arm):
         torch.set_num_interop_threads(1)
 
     def load(self) -> None:
+        if self.cell.training and self.cell.precision == "bf16":
+            raise Cannot(f"{self.cell.arm} trains with f32 weights only here")
         self.built = self.networks.build(self.cell)
         if self.cell.training:
             self.optimizer = self.networks.optimizer(self.cell.train, self.built.module.parameters())
@@ -47,7 +50,9 @@ class PyTorch(Arm):
         self.optimizer.step()
 
     def outputs(self) -> Arrays:
-        return {name: y.numpy() for name, y in self.built.named(self.found).items()}
+        found = self.built.named(self.found).items()
+        # NumPy has no bf16.
+        return {name: (y.float() if y.dtype == self.torch.bfloat16 else y).numpy() for name, y in found}
 
     def loss(self) -> float:
         return self.found.item()

@@ -12,6 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import tomllib
 import zlib
 from pathlib import Path
@@ -123,7 +124,7 @@ def moved(name: str, x: np.ndarray) -> np.ndarray:
 
 
 class Process:
-    def __init__(self, arm: str, python: str) -> None:
+    def __init__(self, arm: str, python: str, limit: float) -> None:
         entry = tomllib.loads((HERE / "index.toml").read_text())[arm]
         self.process = subprocess.Popen(
             [python, str(HERE / entry["file"])],
@@ -132,6 +133,8 @@ class Process:
             stderr=tempfile.TemporaryFile(mode="w+"),  # noqa: SIM115
             text=True,
         )
+        self.timer = threading.Timer(limit, self.process.kill)
+        self.timer.start()
         self.load = {"arm": arm, "style": entry["style"], "options": entry.get("options", {})}
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -193,7 +196,9 @@ def main() -> None:
     parser.add_argument("--models", default=",".join(registry))
     parser.add_argument("--modes", default="infer,train")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--precision", default="f32")
     parser.add_argument("--seconds", type=float, default=0.5, help="0: only whether it is right")
+    parser.add_argument("--limit", type=float, default=600, help="seconds that one arm may take")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "dlc-cells")
     parser.add_argument("--dlc", help="the binary; else $DLC, else target/release/dlc")
     parser.add_argument("--python", default=sys.executable)
@@ -209,9 +214,13 @@ def main() -> None:
                     continue
                 for arm in arguments.arms:
                     tolerance = registry[name].get("tolerance", 1e-4)
-                    process = Process(arm, arguments.python)
-                    asked = {**request, **process.load, "threads": arguments.threads, "precision": "f32"}
+                    if arguments.precision == "bf16":
+                        tolerance = 3e-2
+                    process = Process(arm, arguments.python, arguments.limit)
+                    asked = {**request, **process.load, "threads": arguments.threads}
+                    asked["precision"] = arguments.precision
                     said = tried(process, asked, tolerance, arguments.seconds)
+                    process.timer.cancel()
                     process.process.kill()
                     bad += not said.startswith(("right", "cannot", "missing"))
                     print(f"{arm:<16} {name:<12} {mode:<5} {batch:>3} {said}", flush=True)

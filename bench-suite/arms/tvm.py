@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from protocol import serve
+from protocol import Cannot, serve
 
 from arms.onnx_model import OnnxArm, built_once
 
@@ -37,7 +37,10 @@ class Tvm(OnnxArm):
         import onnx
         from tvm.relax.frontend.onnx import from_onnx
 
-        module = from_onnx(onnx.load(str(self.path)), keep_params_in_input=False)
+        try:
+            module = from_onnx(onnx.load(str(self.path)), keep_params_in_input=False)
+        except self.tvm.error.OpNotImplemented as fault:
+            raise Cannot(f"TVM: {fault}") from None
         built = self.tvm.compile(module, self.tvm.target.Target.from_device(self.tvm.cpu()))
         built.export_library(str(output))
 

@@ -1,7 +1,4 @@
-"""Flax as its guides write it for speed: modules are put together from their parts while `jax.jit` traces.
-
-An inference also without it: then each operation is compiled by itself once, and called by itself.
-"""
+"""Flax as its guides write it for speed: modules are put together from their parts while `jax.jit` traces."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ Arrays = dict[str, np.ndarray]
 class Inference:
     """Buffers of a cache are given away, so that it is changed in place."""
 
-    def __init__(self, graph: nnx.GraphDef, state: nnx.State, inputs: Arrays, jit: bool) -> None:
+    def __init__(self, graph: nnx.GraphDef, state: nnx.State, inputs: Arrays) -> None:
         self.given = jax.device_put(inputs)
         self.cache, self.rest = nnx.split_state(state, nnx.Cache, ...)
 
@@ -27,9 +24,6 @@ class Inference:
             return module(**given), nnx.state(module, nnx.Cache)
 
         self.function = jax.jit(run, donate_argnums=0)
-        if not jit:
-            module = nnx.merge(graph, state)
-            self.function = lambda cache, _, given: (module(**given), cache)
 
     def __call__(self) -> None:
         found, self.cache = self.function(self.cache, self.rest, self.given)

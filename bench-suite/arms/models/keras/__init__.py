@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from arms.protocol import Cannot
-
 if TYPE_CHECKING:
     import keras
     from keras import KerasTensor
@@ -54,5 +52,5 @@ class Network:
 
 def find(name: str) -> Network:
     if name not in FILES:
-        raise Cannot(f"there is no {name} in Keras here")
+        raise KeyError(f"there is no network {name} in Keras here")
     return import_module(f".{FILES[name]}", __package__).NETWORKS[name]
