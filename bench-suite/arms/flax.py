@@ -1,10 +1,13 @@
-"""Flax (nnx) with Optax: one function that `jax.jit` compiles, whose state is given away and comes back."""
+"""Flax (nnx) with Optax: one function that `jax.jit` compiles, whose state is given away and comes back.
+
+`jax-eager` is an inference without `jit`; nobody trains so.
+"""
 
 from __future__ import annotations
 
 import inspect
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from protocol import Arm, Arrays, Cannot, pin, serve
 
@@ -14,7 +17,8 @@ from arms import threads
 class Flax(Arm):
     framework = "JAX/Flax"
     package = "flax"
-    install = "pip install jax flax optax"
+    install = "pip install 'jax[cpu]' flax optax"
+    jit: ClassVar[bool] = True
 
     def begin(self) -> None:
         pin(self.cell.threads)
@@ -43,7 +47,7 @@ class Flax(Arm):
         taken = inspect.signature(type(module).__call__).parameters
         given = {name: x for name, x in arrays.items() if name in taken}
         if not self.cell.training:
-            self.run = program.Inference(graph, state, given)
+            self.run = program.Inference(graph, state, given, self.jit)
             return
         if network.loss is None:
             raise Cannot(f"{self.cell.model} is not trained")
@@ -69,8 +73,18 @@ class Flax(Arm):
         return str(self.dtype)
 
     def flags(self) -> dict[str, Any]:
-        return {"xla": True, "layout": "channels_last"}
+        return {"jit": self.jit, "layout": "channels_last"}
+
+
+class Eager(Flax):
+    modes = ("infer",)
+    jit = False
+
+    def load(self) -> None:
+        if self.cell.model == "lstm":
+            raise Cannot("without `jit`, every call would compile the loop anew")
+        super().load()
 
 
 if __name__ == "__main__":
-    serve({"flax": Flax})
+    serve({"flax": Flax, "jax-eager": Eager})

@@ -1,4 +1,7 @@
-"""Flax as its guides write it for speed: modules are put together from their parts while `jax.jit` traces."""
+"""Flax as its guides write it for speed: modules are put together from their parts while `jax.jit` traces.
+
+An inference also without it: then each operation is compiled by itself once, and called by itself.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ Arrays = dict[str, np.ndarray]
 class Inference:
     """Buffers of a cache are given away, so that it is changed in place."""
 
-    def __init__(self, graph: nnx.GraphDef, state: nnx.State, inputs: Arrays) -> None:
+    def __init__(self, graph: nnx.GraphDef, state: nnx.State, inputs: Arrays, jit: bool) -> None:
         self.given = jax.device_put(inputs)
         self.cache, self.rest = nnx.split_state(state, nnx.Cache, ...)
 
@@ -24,6 +27,9 @@ class Inference:
             return module(**given), nnx.state(module, nnx.Cache)
 
         self.function = jax.jit(run, donate_argnums=0)
+        if not jit:
+            module = nnx.merge(graph, state)
+            self.function = lambda cache, _, given: (module(**given), cache)
 
     def __call__(self) -> None:
         found, self.cache = self.function(self.cache, self.rest, self.given)

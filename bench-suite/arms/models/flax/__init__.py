@@ -14,6 +14,8 @@ from importlib import import_module
 import jax
 from flax import nnx
 
+from arms.protocol import Cannot
+
 Shapes = dict[str, tuple[int, ...]]
 Tensors = dict[str, jax.Array]
 
@@ -46,5 +48,5 @@ class Network:
 
 def find(name: str) -> Network:
     if name not in FILES:
-        raise KeyError(f"there is no network {name} in Flax here")
+        raise Cannot(f"there is no {name} in Flax here")
     return import_module(f".{FILES[name]}", __package__).NETWORKS[name]

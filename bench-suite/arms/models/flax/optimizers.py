@@ -7,6 +7,8 @@ from typing import Any
 import jax
 import optax
 
+from arms.protocol import Cannot
+
 KINDS = {
     "sgd": (optax.sgd, {}),
     "adam": (optax.adam, {"beta1": "b1", "beta2": "b2"}),
@@ -31,7 +33,7 @@ def make(train: dict[str, Any]) -> optax.GradientTransformation:
     told = dict(train)
     name = told.pop("optimizer")
     if name not in KINDS:
-        raise ValueError(f"no optimiser {name} in Optax here")
+        raise Cannot(f"no optimiser {name} in Optax here")
     steps = []
     if clip := told.pop("clip", None):
         steps.append(optax.clip_by_global_norm(clip))

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from arms.protocol import Cannot
+
 if TYPE_CHECKING:
     import keras
     from keras import KerasTensor
@@ -52,5 +54,5 @@ class Network:
 
 def find(name: str) -> Network:
     if name not in FILES:
-        raise KeyError(f"there is no network {name} in Keras here")
+        raise Cannot(f"there is no {name} in Keras here")
     return import_module(f".{FILES[name]}", __package__).NETWORKS[name]

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import optimizers
 
+from arms.protocol import Cannot
+
 KINDS = {
     "sgd": (optimizers.SGD, {}),
     "adam": (optimizers.Adam, {"eps": "epsilon", "beta1": "beta_1", "beta2": "beta_2"}),
@@ -21,10 +23,10 @@ def make(train: dict[str, Any], model: keras.Model) -> keras.Optimizer:
     told = dict(train)
     name = told.pop("optimizer")
     if name not in KINDS:
-        raise ValueError(f"no optimiser {name} in Keras here")
+        raise Cannot(f"no optimiser {name} in Keras here")
     if told.get("weight_decay") and name != "adamw":
         # There it is subtracted from the weight, as AdamW does, where a `.model` adds it to the gradient.
-        raise ValueError(f"the weight decay of {name} is another one in Keras")
+        raise Cannot(f"the weight decay of {name} is another one in Keras")
     kind, renamed = KINDS[name]
     arguments = {"learning_rate": told.pop("lr"), "global_clipnorm": told.pop("clip", None)}
     arguments |= {renamed.get(key, key): value for key, value in (DEFAULTS[name] | told).items()}
