@@ -1,6 +1,7 @@
 //! From entry points to machine code, in one readable line of stages.
 
 use crate::{Cache, Failure, Fitted, Session, Style, Trace, cache, manifest};
+use base::Diagnostic;
 use graph::{FuncId, Module};
 use llvm::{Jit, Object};
 use sema::Built;
@@ -63,6 +64,13 @@ impl Session {
     ) -> Result<Fitted, Failure> {
         let fitted = Fitted { module: self.optimize(built, entries, trace)?, entries: entries.to_vec() };
         match &self.options.max_memory {
+            Some(_) if self.options.style == Style::Eager => Err(Failure::Faults(vec![
+                Diagnostic::error(
+                    "E0501",
+                    "memory cannot be limited in the style `eager`, which does not plan it",
+                )
+                .help("leave out `--max-memory` or `--style eager`"),
+            ])),
             Some(limit) => trace.time("memory", || self.fit(built, fitted, limit)),
             None => Ok(fitted),
         }
@@ -73,15 +81,21 @@ impl Session {
         prefix: &str,
         entry: &str,
         place: &'a dyn Fn(base::Span) -> String,
+        line: &'a dyn Fn(&graph::Node) -> String,
     ) -> lower::Options<'a> {
         lower::Options {
             name: format!("{prefix}_{entry}_plan"),
             float: self.options.float,
             vector_bits: self.options.target.vector_bits as u16,
-            style: match self.options.style {
-                Style::Compiled => lower::Style::Compiled,
-                Style::Graph | Style::Eager => lower::Style::Graph,
+            fusion: match self.options.style {
+                Style::Compiled => lower::Fusion::Groups,
+                Style::Graph | Style::Eager => lower::Fusion::Operations,
             },
+            memory: match self.options.style {
+                Style::Compiled | Style::Graph => lower::Memory::Planned,
+                Style::Eager => lower::Memory::Allocated,
+            },
+            measure: self.options.profile.then_some(line),
             place,
         }
     }
@@ -94,8 +108,9 @@ impl Session {
         entries: &[(&'static str, FuncId)],
         trace: &mut Trace,
     ) -> Result<kernel::Module, Failure> {
-        let place = |span| self.place(span);
-        let with_options = entries.iter().map(|(name, id)| (*id, self.lower_options(prefix, name, &place)));
+        let (place, line) = (|span| self.place(span), |node: &graph::Node| self.line_of(node));
+        let with_options =
+            entries.iter().map(|(name, id)| (*id, self.lower_options(prefix, name, &place, &line)));
         let with_options: Vec<_> = with_options.collect();
         Ok(trace.time("lower", || lower::lower_all(module, &with_options))?)
     }
@@ -151,7 +166,8 @@ impl Session {
         trace: &mut Trace,
     ) -> Result<Compiled, Failure> {
         let names: Vec<&str> = entries.iter().map(|(name, _)| *name).collect();
-        let manifest = manifest(&built.name, &names, &kernels.plans);
+        let style = self.options.style.name().to_string();
+        let manifest = abi::Manifest { style, ..manifest(&built.name, &names, &kernels.plans) };
         let options = self.llvm_options();
         let key = trace.time("hash", || cache::key(&kernels, &manifest, interface, &options));
         let known = cache.load(&key).and_then(|bytes| cache::unpack(&bytes));
@@ -184,12 +200,16 @@ impl Session {
 impl Compiled {
     /// The code, loaded into this process.
     pub fn load(&self) -> Result<exec::Program, Failure> {
+        Ok(self.load_code()?.0)
+    }
+
+    pub(crate) fn load_code(&self) -> Result<(exec::Program, Arc<Jit>), Failure> {
         let jit = Arc::new(Jit::load(&self.object)?);
         let lookup = {
             let jit = jit.clone();
             move |name: &str| jit.lookup(name)
         };
-        Ok(exec::Program::from_addresses(&self.manifest, lookup, jit)?)
+        Ok((exec::Program::from_addresses(&self.manifest, lookup, jit.clone())?, jit))
     }
 }
 

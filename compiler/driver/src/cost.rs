@@ -1,8 +1,6 @@
 //! How much work an entry point does, and which layer does it, as formulas of its dimensions.
 //!
-//! The rules: a multiply-add of a contraction is two operations; an elementwise operation on floats is one an element,
-//! whichever it is; a reduction, a scatter, a sum of overlapping windows or a running sum one an element of its operand;
-//! a random draw one an element. Moving, converting and comparing integers is none.
+//! What counts is said at [`graph::flops`].
 
 mod instances;
 mod runs;
@@ -221,28 +219,17 @@ pub fn work(module: &Module, function: FuncId, node: NodeId) -> Dim {
 
 fn node_work(module: &Module, function: &Function, id: NodeId) -> Dim {
     let node = &function.nodes[id];
-    let operand = |index: usize| function.ty(node.inputs[index]);
-    match &node.op {
-        Op::Contract(contract) => contract.extents.iter().product::<Dim>() * 2,
-        Op::Reduce(_) | Op::Fold(_) | Op::Cumulative(_) if operand(0).dtype.is_float() => {
-            operand(0).shape.elements()
-        }
-        Op::ScatterAdd(_) if node.ty().dtype.is_float() => operand(2).shape.elements(),
-        Op::Unary(_) | Op::Binary(_) | Op::Select(_) if node.ty().dtype.is_float() => {
-            node.ty().shape.elements()
-        }
-        Op::Random(_) => node.ty().shape.elements(),
-        _ => {
-            let runs = runs(function, node);
-            let works = runs.bodies.iter().map(|ran| body_work(module, function, ran));
-            let once = match runs.alternatives {
-                // The dearer branch.
-                true => works.fold(Dim::default(), |most, work| Dim::max(&most, &work)),
-                false => works.sum(),
-            };
-            once * &runs.times
-        }
+    if node.op.bodies().is_empty() {
+        return graph::flops(function, id);
     }
+    let runs = runs(function, node);
+    let works = runs.bodies.iter().map(|ran| body_work(module, function, ran));
+    let once = match runs.alternatives {
+        // The dearer branch.
+        true => works.fold(Dim::default(), |most, work| Dim::max(&most, &work)),
+        false => works.sum(),
+    };
+    once * &runs.times
 }
 
 /// The work of one run of a body, in the dimensions of the function that names it.

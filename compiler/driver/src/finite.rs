@@ -32,8 +32,12 @@ impl Session {
         let trace = &mut Trace::default();
         let module = self.optimize(built, entries, trace)?;
         let prefix = Session::prefix(built);
-        let place = |span| self.place(span);
-        let options = entries.iter().map(|(name, id)| (*id, self.lower_options(&prefix, name, &place)));
+        let (place, line) = (|span| self.place(span), |node: &graph::Node| self.line_of(node));
+        let one_node = |name| lower::Options {
+            fusion: lower::Fusion::Nodes,
+            ..self.lower_options(&prefix, name, &place, &line)
+        };
+        let options = entries.iter().map(|(name, id)| (*id, one_node(name)));
         let (kernels, watched) = lower::lower_watched(&module, &options.collect::<Vec<_>>())?;
         let compiled = self.assemble(built, kernels, entries, None, cache, trace)?;
         Ok(Watching { compiled, module, entries: entries.to_vec(), watched })

@@ -1,12 +1,14 @@
 //! From plans to the description by which hosts call them.
 
+use crate::Style;
 use abi::{ArgInfo, Axis, CheckInfo, Entry, MANIFEST_VERSION, Manifest, Role};
 use kernel::{Arg, ArgRole, Plan};
 
-/// `names` are the entry points, one a plan.
+/// `names` are the entry points, one a plan. The style is the one that is the default.
 pub fn manifest(model: &str, names: &[&str], plans: &[Plan]) -> Manifest {
     let entries = names.iter().zip(plans).map(|(name, plan)| entry(name, plan)).collect();
-    Manifest { version: MANIFEST_VERSION, model: model.into(), entries }
+    let style = Style::default().name().to_string();
+    Manifest { version: MANIFEST_VERSION, model: model.into(), style, entries }
 }
 
 fn entry(name: &str, plan: &Plan) -> Entry {

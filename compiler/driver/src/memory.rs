@@ -221,8 +221,8 @@ impl Session {
         entry: (&'static str, FuncId),
         sizes: &BTreeMap<Symbol, i64>,
     ) -> Result<(u64, Vec<(NodeId, u64)>), Failure> {
-        let place = |span| self.place(span);
-        let options = self.lower_options(prefix, entry.0, &place);
+        let (place, line) = (|span| self.place(span), |node: &graph::Node| self.line_of(node));
+        let options = self.lower_options(prefix, entry.0, &place, &line);
         let lives = lower::lifetimes(module, entry.1, &options)?;
         let known: Vec<(usize, usize, NodeId, u64)> = lives
             .iter()

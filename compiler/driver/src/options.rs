@@ -8,9 +8,10 @@ pub enum Style {
     /// Everything: passes, fusion, planned memory.
     #[default]
     Compiled,
-    /// Passes and planned memory, one kernel an operation.
+    /// Passes, planned order and memory; one kernel an operation, as frameworks know operations.
     Graph,
-    /// One kernel an operation, in the order of the program.
+    /// One kernel an operation, in the order of the program; each value is allocated when it is made and freed when nobody
+    /// reads it any more.
     Eager,
 }
 
@@ -31,6 +32,8 @@ pub struct Options {
     /// What `float` is.
     pub float: kernel::DType,
     pub style: Style,
+    /// Whether compiled code takes the time of every kernel call, for [`crate::Compiled::load_profiled`].
+    pub profile: bool,
     /// Nothing is reordered beyond the source.
     pub strict: bool,
     pub target: Target,
@@ -50,6 +53,7 @@ impl Options {
             sema: sema::Options::default(),
             float: kernel::DType::F32,
             style: Style::default(),
+            profile: false,
             strict: false,
             target: Target::native(),
             opt_level: OptLevel::O3,

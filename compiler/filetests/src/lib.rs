@@ -30,6 +30,7 @@ pub fn trials() -> Vec<Trial> {
         ("check", faults::check),
         ("graph", text::graph),
         ("kernel", text::kernel),
+        ("plan", text::plan),
         ("run", run::run),
     ] {
         trials.extend(corpus::trials(stage, check));

@@ -7,7 +7,7 @@
 
 pub mod campaign;
 mod derivatives;
-mod executors;
+pub(crate) mod executors;
 mod margins;
 mod subject;
 mod tally;

@@ -1,25 +1,35 @@
-//! Later stages as text beside the case: `graph` before any pass, `kernel` with the plan that calls them.
+//! Later stages as text beside the case: `graph` before any pass, `kernel` with the plan that calls them, `plan` in each of
+//! the styles.
 
 use crate::corpus::{Case, golden, same};
 use base::{Color, Format, render_all};
-use driver::{Failure, Options, Session, Stage, Trace};
+use driver::{Failure, Options, Session, Stage, Style, Trace};
 use libtest_mimic::Failed;
 
 /// The graph; what is printed must also read back as itself.
 pub fn graph(case: &Case) -> Result<(), Failed> {
-    let found = stage(case, &[Stage::Graph])?;
+    let found = stage(case, &[Stage::Graph], Style::Compiled)?;
     golden(&case.path.with_extension("graph"), &found)?;
     let module = graph::parse::parse(&found).map_err(|error| format!("does not read back: {error:?}"))?;
     same(&found, &graph::print::print(&module))
 }
 
 pub fn kernel(case: &Case) -> Result<(), Failed> {
-    let found = stage(case, &[Stage::Kernel, Stage::Plan])?;
+    let found = stage(case, &[Stage::Kernel, Stage::Plan], Style::Compiled)?;
     golden(&case.path.with_extension("kernel"), &found)
 }
 
-fn stage(case: &Case, stages: &[Stage]) -> Result<String, Failed> {
-    let mut options = Options::native();
+/// What each style calls, and where it keeps values.
+pub fn plan(case: &Case) -> Result<(), Failed> {
+    let mut found = String::new();
+    for style in [Style::Compiled, Style::Graph, Style::Eager] {
+        found += &format!("{}\n{}\n", style.name(), stage(case, &[Stage::Plan], style)?);
+    }
+    golden(&case.path.with_extension("plan"), &found)
+}
+
+fn stage(case: &Case, stages: &[Stage], style: Style) -> Result<String, Failed> {
+    let mut options = Options { style, ..Options::native() };
     // The width of this machine's vectors must not show.
     options.target.vector_bits = 256;
     let session = case.session(options)?;

@@ -107,6 +107,9 @@ pub struct Function {
     /// Set on functions that stay one named region until late (`softmax`, `layer_norm`): a special kernel is chosen by
     /// this name, everything else expands the region.
     pub composite: Option<String>,
+    /// Set on functions that frameworks run as one operation, as they do all composites: where operations are not fused,
+    /// it stays in one piece.
+    pub operation: bool,
     /// The reverse derivative, where it is not that of the body: from the parameters and the cotangents of all float results
     /// to the cotangents of all float parameters. Until the function is inlined; derivatives of the derivative are those of
     /// this function.
@@ -127,6 +130,7 @@ impl Function {
         Function {
             name: name.into(),
             composite: None,
+            operation: false,
             derivative: None,
             remat: false,
             params: Vec::new(),

@@ -47,6 +47,7 @@ fn read_function(cursor: &mut Cursor<'_>, module: &Module) -> Result<Function, P
     if cursor.eat("composite") {
         function.composite = Some(cursor.string()?);
     }
+    function.operation = cursor.eat("operation");
     if cursor.eat("derivative") {
         function.derivative = Some(attribute::read_function(cursor, module)?);
     }

@@ -39,6 +39,9 @@ fn write_function(function: &Function, module: &Module, out: &mut String) {
         out.push_str(" composite ");
         write_string(composite, out);
     }
+    if function.operation {
+        out.push_str(" operation");
+    }
     if let Some(derivative) = function.derivative {
         out.push_str(" derivative ");
         attribute::write_function(derivative, module, out);

@@ -15,6 +15,9 @@ pub struct Scope {
     pub recomputed: bool,
     /// Where the functions around it were called, the innermost first.
     pub calls: Vec<Span>,
+    /// Of nodes that came from one call of what is one operation to frameworks: a number that they share, and no others of
+    /// the function.
+    pub operation: Option<u32>,
 }
 
 impl Scope {
@@ -56,6 +59,7 @@ impl Scope {
         };
         let calls = inner.calls.iter().copied().chain(span).chain(call.calls.iter().copied()).collect();
         Scope {
+            operation: call.operation.or(inner.operation),
             instance,
             backward: inner.backward || call.backward,
             recomputed: inner.recomputed || call.recomputed,

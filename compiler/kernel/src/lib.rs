@@ -21,5 +21,7 @@ pub use dtype::{DType, Ty};
 pub use expr::{Binary, Const, Expr, Unary};
 pub use form::{Combine, Form, Reader};
 pub use kernel::{Buffer, BufferId, Kernel, KernelId, Module, Space, Var, VarId};
-pub use plan::{Arg, ArgRole, BufferRef, Call, Check, Constant, ConstantId, LoopId, Plan, Step};
+pub use plan::{
+    Arg, ArgRole, BufferRef, Call, Check, Constant, ConstantId, LoopId, Measured, Plan, SlotId, Step,
+};
 pub use stmt::{LoopKind, Stmt};

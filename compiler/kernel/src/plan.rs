@@ -1,4 +1,5 @@
-//! A plan: the kernel calls of one entry point in order, with every temporary's place in the workspace.
+//! A plan: the kernel calls of one entry point in order, with every temporary's place: in the workspace, or allocated when
+//! it is made and freed when it has been read for the last time.
 //!
 //! Compiled code of a plan has the signature
 //! `i32 NAME(void *const *buffers, const i64 *dims, void *workspace, parallel_for, void *pool)`:
@@ -9,6 +10,7 @@
 use crate::{DType, KernelId};
 use base::Id;
 use shape::{Dim, Symbol};
+use std::collections::BTreeMap;
 
 pub type ConstantId = Id<Constant>;
 
@@ -53,6 +55,10 @@ pub struct Constant {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct LoopId(pub u32);
 
+/// Memory that a plan allocates, numbered within it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SlotId(pub u32);
+
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum BufferRef {
     Arg(usize),
@@ -61,6 +67,8 @@ pub enum BufferRef {
     Workspace {
         offset: Dim,
     },
+    /// Between its [`Step::Allocate`] and its [`Step::Free`].
+    Allocated(SlotId),
     Constant(ConstantId),
     /// One of equal parts: `stride` bytes further for each step's number. Any alignment that its elements have.
     Part {
@@ -114,6 +122,15 @@ pub enum Step {
         b: Dim,
         check: u32,
     },
+    /// Memory for one value, aligned to 64 bytes. Ends with the check's status where there is none.
+    Allocate {
+        slot: SlotId,
+        bytes: Dim,
+        check: u32,
+    },
+    Free {
+        slot: SlotId,
+    },
     /// Moves bytes between places that do not overlap.
     Copy {
         from: BufferRef,
@@ -142,6 +159,23 @@ pub enum Step {
         then: Vec<Step>,
         otherwise: Vec<Step>,
     },
+    /// Steps whose time is taken, for whoever looks for where time goes.
+    Timed {
+        of: Box<Measured>,
+        body: Vec<Step>,
+    },
+}
+
+/// What is told of a step whose time is taken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Measured {
+    /// The operators that it computes.
+    pub what: String,
+    /// `file:line` of the source.
+    pub place: String,
+    /// Floating-point operations, and bytes read and written, of one run.
+    pub flops: Dim,
+    pub bytes: Dim,
 }
 
 impl Step {
@@ -151,7 +185,8 @@ impl Step {
             Step::Loop { body, .. } => vec![body],
             Step::While { condition, body, .. } => vec![condition, body],
             Step::If { then, otherwise, .. } => vec![then, otherwise],
-            Step::Call(_) | Step::Require { .. } | Step::RequireEq { .. } | Step::Copy { .. } => Vec::new(),
+            Step::Timed { body, .. } => vec![body],
+            _ => Vec::new(),
         }
     }
 
@@ -160,7 +195,8 @@ impl Step {
             Step::Loop { body, .. } => vec![body],
             Step::While { condition, body, .. } => vec![condition, body],
             Step::If { then, otherwise, .. } => vec![then, otherwise],
-            Step::Call(_) | Step::Require { .. } | Step::RequireEq { .. } | Step::Copy { .. } => Vec::new(),
+            Step::Timed { body, .. } => vec![body],
+            _ => Vec::new(),
         }
     }
 }
@@ -193,5 +229,35 @@ impl Plan {
         let mut calls = Vec::new();
         collect(&self.steps, &mut calls);
         calls
+    }
+
+    /// What is told of the steps whose time is taken, in the order of the text.
+    pub fn measured(&self) -> Vec<&Measured> {
+        fn collect<'p>(steps: &'p [Step], found: &mut Vec<&'p Measured>) {
+            for step in steps {
+                if let Step::Timed { of, .. } = step {
+                    found.push(of);
+                }
+                step.bodies().into_iter().for_each(|body| collect(body, found));
+            }
+        }
+        let mut found = Vec::new();
+        collect(&self.steps, &mut found);
+        found
+    }
+
+    /// The sizes of what the steps allocate, by slot.
+    pub fn slots(&self) -> BTreeMap<SlotId, &Dim> {
+        fn collect<'p>(steps: &'p [Step], slots: &mut BTreeMap<SlotId, &'p Dim>) {
+            for step in steps {
+                if let Step::Allocate { slot, bytes, .. } = step {
+                    slots.insert(*slot, bytes);
+                }
+                step.bodies().into_iter().for_each(|body| collect(body, slots));
+            }
+        }
+        let mut slots = BTreeMap::new();
+        collect(&self.steps, &mut slots);
+        slots
     }
 }

@@ -1,7 +1,7 @@
 //! Kernels and plans as text: one statement a line, loops indented.
 
 use crate::{
-    Binary, BufferRef, Const, Expr, Kernel, LoopKind, Module, Plan, Space, Step, Stmt, Unary, VarId,
+    Binary, BufferRef, Const, Expr, Kernel, LoopKind, Measured, Module, Plan, Space, Step, Stmt, Unary, VarId,
 };
 use std::fmt::Write;
 
@@ -80,6 +80,10 @@ fn steps(text: &mut String, module: &Module, plan: &Plan, depth: usize, list: &[
             Step::RequireEq { a, b, check } => {
                 line(text, depth, format_args!("require {a} == {b} else {}", message(plan, *check)));
             }
+            Step::Allocate { slot, bytes, .. } => {
+                line(text, depth, format_args!("allocate slot{} of {bytes} bytes", slot.0))
+            }
+            Step::Free { slot } => line(text, depth, format_args!("free slot{}", slot.0)),
             Step::Copy { from, to, bytes } => {
                 let (from, to) = (buffer_ref(from), buffer_ref(to));
                 line(text, depth, format_args!("copy {to} = {from}  # {bytes} bytes"));
@@ -94,6 +98,15 @@ fn steps(text: &mut String, module: &Module, plan: &Plan, depth: usize, list: &[
                 line(text, depth, format_args!("while {} {}{limit}", id.0, buffer_ref(flag)));
                 steps(text, module, plan, depth + 1, condition);
                 line(text, depth, format_args!("do"));
+                steps(text, module, plan, depth + 1, body);
+            }
+            Step::Timed { of, body } => {
+                let Measured { what, place, flops, bytes } = &**of;
+                line(
+                    text,
+                    depth,
+                    format_args!("timed {what} at {place}  # {flops} operations, {bytes} bytes"),
+                );
                 steps(text, module, plan, depth + 1, body);
             }
             Step::If { flag, then, otherwise } => {
@@ -117,6 +130,7 @@ fn buffer_ref(buffer: &BufferRef) -> String {
         BufferRef::Arg(index) => format!("arg{index}"),
         BufferRef::Result(index) => format!("result{index}"),
         BufferRef::Workspace { offset } => format!("workspace[{offset}]"),
+        BufferRef::Allocated(slot) => format!("slot{}", slot.0),
         BufferRef::Constant(id) => format!("constant{}", id.index()),
         BufferRef::Part { of, loop_id, stride } => {
             format!("{}[step{} * {stride}]", buffer_ref(of), loop_id.0)

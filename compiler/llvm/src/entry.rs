@@ -2,8 +2,10 @@
 
 mod call;
 mod control;
+mod memory;
 mod places;
 mod shapes;
+mod timing;
 
 use crate::Error;
 use crate::emit::CONTEXT_HEADER;
@@ -12,9 +14,12 @@ use crate::ir::{Ir, Type, Value};
 use control::Running;
 use kernel::{LoopId, Module, Plan, Step};
 use llvm_sys::LLVMIntPredicate::*;
+use memory::Slots;
 use places::Tables;
 use shape::{Dim, Symbol};
 use std::collections::BTreeMap;
+use timing::Counters;
+pub(crate) use timing::WORDS;
 
 /// What a module's plans are emitted with.
 pub(crate) struct Context<'a> {
@@ -44,6 +49,8 @@ struct Entry<'a> {
     /// Loops that have begun.
     loops: BTreeMap<LoopId, Running>,
     tables: Tables,
+    slots: Option<Slots>,
+    counters: Option<Counters>,
 }
 
 /// `i32 NAME(ptr buffers, ptr dims, ptr workspace, ptr parallel_for, ptr pool)`.
@@ -79,6 +86,8 @@ pub(crate) fn emit(ir: &Ir, context: &Context<'_>, plan: &Plan) -> Result<(), Er
         constants: Vec::new(),
         loops: BTreeMap::new(),
         tables: Tables::default(),
+        slots: Slots::new(ir, plan, start),
+        counters: Counters::new(ir, plan, context.target),
     };
     for (id, constant) in plan.constants.iter() {
         let name = format!("{}.constant.{}", plan.name, id.index());
@@ -86,6 +95,7 @@ pub(crate) fn emit(ir: &Ir, context: &Context<'_>, plan: &Plan) -> Result<(), Er
     }
     entry.steps(&plan.steps)?;
     ir.ret(Some(ir.const_int(ir.int(32), 0)));
+    entry.emit_exit();
     ir.close_entry(start);
     shapes::emit(ir, context, plan)
 }
@@ -103,10 +113,13 @@ impl Entry<'_> {
         match step {
             Step::Call(call) => self.call(call),
             Step::Copy { from, to, bytes } => self.copy(from, to, bytes),
+            Step::Allocate { slot, bytes, check } => self.allocate(*slot, bytes, *check),
+            Step::Free { slot } => self.free(*slot),
             Step::Loop { id, count, reverse, body } => self.counted(*id, count, *reverse, body),
             Step::While { id, condition, flag, limit, body } => {
                 self.repeat_while(*id, condition, flag, limit.as_ref(), body)
             }
+            Step::Timed { of, body } => self.timed(of, body),
             Step::If { flag, then, otherwise } => self.choose(flag, then, otherwise),
             Step::Require { value, at_least, check } => {
                 let (value, least) = (self.dims.value(value)?, self.dims.value(at_least)?);
@@ -130,7 +143,7 @@ impl Entry<'_> {
         let (failed, after) = (ir.block(), ir.block());
         ir.branch(condition, after, failed);
         ir.at(failed);
-        ir.ret(Some(ir.const_int(ir.int(32), i64::from(check) + 1)));
+        self.fail(ir.const_int(ir.int(32), i64::from(check) + 1));
         ir.at(after);
     }
 }

@@ -225,6 +225,14 @@ impl Ir {
         }
     }
 
+    /// A datum that changes, exported.
+    pub fn variable(&self, name: &str, value: Value, align: u32) -> Value {
+        let variable = self.constant(name, value, align, true);
+        // SAFETY: a global of this module.
+        unsafe { LLVMSetGlobalConstant(variable.0, 0) };
+        variable
+    }
+
     /// The function of this name, declared where it is not known yet.
     pub fn declare(&self, name: &str, ty: Type) -> Value {
         let name = c_string(name);
@@ -518,13 +526,22 @@ impl Ir {
         }
     }
 
+    /// Adds to memory, written so that no thread's update is lost.
+    pub fn atomic_add(&self, to: Value, value: Value) {
+        self.atomic(LLVMAtomicRMWBinOp::LLVMAtomicRMWBinOpAdd, to, value);
+    }
+
     /// The unsigned maximum of memory and value, written so that no thread's update is lost.
     pub fn atomic_max(&self, to: Value, value: Value) {
+        self.atomic(LLVMAtomicRMWBinOp::LLVMAtomicRMWBinOpUMax, to, value);
+    }
+
+    fn atomic(&self, operation: LLVMAtomicRMWBinOp, to: Value, value: Value) {
         // SAFETY: a pointer to an integer of the value's type.
         unsafe {
             LLVMBuildAtomicRMW(
                 self.builder,
-                LLVMAtomicRMWBinOp::LLVMAtomicRMWBinOpUMax,
+                operation,
                 to.0,
                 value.0,
                 LLVMAtomicOrdering::LLVMAtomicOrderingMonotonic,

@@ -1,10 +1,12 @@
 //! Runs object code within this process: the bytes that would go to a file, linked in memory by ORC.
 
+use crate::entry::WORDS;
 use crate::{Error, Object};
 use llvm_sys::core::LLVMCreateMemoryBufferWithMemoryRangeCopy;
 use llvm_sys::error::{LLVMErrorRef, LLVMGetErrorMessage};
 use llvm_sys::orc2::lljit::*;
 use std::ffi::{CStr, CString};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Loaded code. Addresses stay valid while it lives, so whoever calls them keeps it alive.
 pub struct Jit {
@@ -47,6 +49,25 @@ impl Jit {
         // SAFETY: the name ends with a zero byte and the address is written only on success.
         check(unsafe { LLVMOrcLLJITLookup(self.jit, &mut address, name.as_ptr()) }).ok()?;
         (address != 0).then_some(address as usize as *const ())
+    }
+}
+
+/// What timed steps of a plan have summed up since it was last asked: how often each ran, nanoseconds, floating-point
+/// operations, bytes.
+pub type StepSums = [i64; WORDS];
+
+impl Jit {
+    /// The sums of a plan's timed steps, which begin anew; `None` where the code takes no times.
+    pub fn take_sums(&self, plan: &str) -> Option<Vec<StepSums>> {
+        let table = self.lookup(&format!("{plan}_profile"))?.cast::<AtomicI64>();
+        // SAFETY: the code lays the table out as `entry/timing.rs` says: a count that nobody writes, then as many sums,
+        // which are only ever changed by atomic operations. It lives as long as the code.
+        let words = unsafe {
+            let count = (*table).load(Ordering::Relaxed);
+            std::slice::from_raw_parts(table.add(1), WORDS * usize::try_from(count).ok()?)
+        };
+        let take = |step: &[AtomicI64]| std::array::from_fn(|word| step[word].swap(0, Ordering::Relaxed));
+        Some(words.chunks_exact(WORDS).map(take).collect())
     }
 }
 

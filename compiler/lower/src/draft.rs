@@ -1,7 +1,7 @@
 //! A plan under construction: kernel calls on values that have no place in memory yet.
 
 use graph::NodeId;
-use kernel::{BufferId, DType, Kernel, Space, Step};
+use kernel::{BufferId, DType, Kernel, Measured, Space, Step};
 use shape::Dim;
 
 /// A value that kernels pass to each other.
@@ -19,6 +19,8 @@ pub struct DraftCall {
     pub kernel: Kernel,
     pub buffers: Vec<Store>,
     pub work: Dim,
+    /// What is told of it where its time is taken.
+    pub measured: Option<Measured>,
 }
 
 /// A loop, a branch or a copy. It speaks of stores by their number, as of arguments, and of its workspace as if it began at
@@ -95,6 +97,6 @@ impl Body {
     }
 
     pub fn finish(self, work: Dim) -> DraftCall {
-        DraftCall { kernel: self.kernel, buffers: self.arguments, work }
+        DraftCall { kernel: self.kernel, buffers: self.arguments, work, measured: None }
     }
 }

@@ -2,19 +2,20 @@
 //! entry; their steps become part of their caller's, their workspace one of its temporaries.
 
 use crate::{
-    Options, Unsupported, checks, control,
+    Memory, Options, Unsupported, checks, control,
     draft::{Draft, DraftControl, DraftStep, Store},
     emit::emit_group,
     group::{Groups, Kind, form_groups},
     literal::literal,
+    measure::measure,
     place::{Analysis, Place},
-    plan_memory,
+    plan_memory::{self, Layout},
     resolve::Places,
     watch::{Tested, Watch},
 };
 use base::{Id, IdVec};
 use graph::{Function, Module, NodeId, Op};
-use kernel::{BufferRef, Call, Check, Constant, ConstantId, Kernel, LoopId, Step};
+use kernel::{BufferRef, Call, Check, Constant, ConstantId, Kernel, LoopId, SlotId, Step};
 use shape::{Dim, Symbol};
 use std::collections::BTreeMap;
 
@@ -27,6 +28,7 @@ pub struct Unit<'m> {
     /// The dynamic dimensions, in the order in which they are met.
     pub symbols: Vec<Symbol>,
     loops: u32,
+    slots: u32,
     /// Where every stored value is tested.
     pub watch: Option<Watch>,
 }
@@ -47,6 +49,7 @@ impl<'m> Unit<'m> {
             checks: Vec::new(),
             symbols: Vec::new(),
             loops: 0,
+            slots: 0,
             watch: None,
         }
     }
@@ -78,9 +81,13 @@ impl<'m> Unit<'m> {
             for bound in pending.extract_if(.., |bound| bound.before <= index) {
                 checks::emit_bound(&analysis, &groups, &bound, &mut draft);
             }
+            let first = draft.steps.len();
             match (&group.kind, group.heroes.first()) {
                 (Kind::Control, Some(node)) => control::emit(self, &analysis, *node, &mut draft)?,
                 _ => emit_group(&analysis, &groups, index, &mut draft)?,
+            }
+            if let Some(place) = options.measure {
+                measure(&analysis, &groups, index, &mut draft, first, place);
             }
             if let Some(watch) = &mut self.watch {
                 let tested = Tested { analysis: &analysis, groups: &groups, infinite: &infinite, is_entry };
@@ -91,23 +98,37 @@ impl<'m> Unit<'m> {
             checks::emit_bound(&analysis, &groups, bound, &mut draft);
         }
 
-        let refs = References::new(&analysis, &groups, &draft, &mut self.constants);
-        for step in draft.steps {
+        let mut refs = References::new(&analysis, &groups, &draft, self);
+        for (number, step) in draft.steps.into_iter().enumerate() {
+            steps.extend(refs.layout.before(number));
             match step {
                 DraftStep::Call(call) => {
                     let buffers = call.buffers.iter().map(|store| refs.buffer(*store));
                     let buffers = buffers.collect::<Result<Vec<_>, _>>()?;
-                    steps.push(Step::Call(Call {
-                        kernel: Id::new(self.kernels.len()),
-                        buffers,
-                        work: call.work,
-                    }));
+                    let (kernel, work) = (Id::new(self.kernels.len()), call.work);
+                    let step = Step::Call(Call { kernel, buffers, work });
+                    steps.push(match call.measured {
+                        Some(of) => Step::Timed { of: Box::new(of), body: vec![step] },
+                        None => step,
+                    });
                     self.kernels.push(call.kernel);
                 }
                 DraftStep::Control(control) => steps.push(refs.step(control)?),
             }
+            steps.extend(refs.layout.after(number));
         }
-        Ok(Fragment { steps, workspace: refs.workspace })
+        Ok(Fragment { steps, workspace: refs.layout.bytes })
+    }
+
+    /// The number of what fails where there is no memory.
+    fn memory_check(&mut self) -> u32 {
+        let check = Check { message: "there is not enough memory for a value".into(), place: String::new() };
+        let known = self.checks.iter().position(|known| *known == check);
+        let number = known.unwrap_or_else(|| {
+            self.checks.push(check);
+            self.checks.len() - 1
+        });
+        number as u32
     }
 
     /// Dimensions of the function, with those that only its checks and loops mention.
@@ -140,17 +161,11 @@ impl<'m> Unit<'m> {
 /// Where values are during a call of the plan.
 struct References {
     nodes: BTreeMap<NodeId, BufferRef>,
-    offsets: BTreeMap<Store, Dim>,
-    workspace: Dim,
+    layout: Layout,
 }
 
 impl References {
-    fn new(
-        analysis: &Analysis<'_>,
-        groups: &Groups,
-        draft: &Draft,
-        constants: &mut IdVec<Constant>,
-    ) -> References {
+    fn new(analysis: &Analysis<'_>, groups: &Groups, draft: &Draft, unit: &mut Unit<'_>) -> References {
         let function = analysis.function;
         let mut nodes = BTreeMap::new();
         for (id, node) in function.nodes.iter() {
@@ -160,6 +175,7 @@ impl References {
                 }
                 (Place::Data, Op::Constant(constant)) => {
                     let data = literal(constant, analysis.dtype(id));
+                    let constants = &mut unit.constants;
                     let known = constants.iter().find(|(_, other)| **other == data).map(|(known, _)| known);
                     let place: ConstantId = known.unwrap_or_else(|| constants.push(data));
                     nodes.insert(id, BufferRef::Constant(place));
@@ -182,8 +198,18 @@ impl References {
             }
             Store::Result(_) => None,
         };
-        let layout = plan_memory::lay_out(draft, &function.facts, size);
-        References { nodes, offsets: layout.offsets, workspace: layout.bytes }
+        let layout = match analysis.options.memory {
+            Memory::Planned => plan_memory::lay_out(draft, &function.facts, size),
+            Memory::Allocated => {
+                let check = unit.memory_check();
+                let next = || {
+                    unit.slots += 1;
+                    SlotId(unit.slots - 1)
+                };
+                plan_memory::allocate(draft, next, check, size)
+            }
+        };
+        References { nodes, layout }
     }
 
     /// A step that speaks of stores by their number, and of room of its own.
@@ -206,8 +232,7 @@ impl References {
         {
             return Ok(place.clone());
         }
-        let offset = self.offsets.get(&store).cloned();
-        let offset = offset.ok_or_else(|| Unsupported::new("internal: a value without a place", None))?;
-        Ok(BufferRef::Workspace { offset })
+        let place = self.layout.places.get(&store).cloned();
+        place.ok_or_else(|| Unsupported::new("internal: a value without a place", None))
     }
 }

@@ -1,10 +1,7 @@
 //! Fusion groups: what one kernel computes. A group has the index space of its result, heroes (reductions, a
 //! contraction, a scatter) that need loops of their own, and members that are computed from them index by index.
 
-use crate::{
-    Style,
-    place::{Analysis, Place},
-};
+use crate::place::{Analysis, Place};
 use graph::{NodeId, Op};
 use kernel::{Combine, Form};
 use shape::{Dim, Shape};
@@ -126,8 +123,7 @@ impl Grouping<'_, '_> {
         let reads = self.operands_read(id);
         let latest = reads.iter().filter_map(|read| self.group_of[read.index()]).max();
         let form = self.analysis.form(id);
-        let joins = self.analysis.options.style == Style::Compiled
-            && matches!(form, Some(Form::Map | Form::Reduce { .. }));
+        let joins = matches!(form, Some(Form::Map | Form::Reduce { .. }));
         if joins {
             let first = latest.unwrap_or(0).max(self.groups.len().saturating_sub(WINDOW));
             let found = (first..self.groups.len()).find(|group| self.can_join(id, *group, &shape, &reads));
@@ -155,6 +151,10 @@ impl Grouping<'_, '_> {
     fn can_join(&self, id: NodeId, group: usize, shape: &Shape, reads: &BTreeSet<NodeId>) -> bool {
         let candidate = &self.groups[group];
         if candidate.shape != *shape || candidate.heroes.len() + candidate.members.len() >= MAX_STORES {
+            return false;
+        }
+        let part = |id: &NodeId| self.analysis.parts[id.index()];
+        if !candidate.heroes.iter().chain(&candidate.members).all(|other| part(other) == part(&id)) {
             return false;
         }
         // What is computed again is wanted late: an earlier kernel would bring it forward.

@@ -16,6 +16,7 @@ mod fragment;
 mod group;
 mod lifetimes;
 mod literal;
+mod measure;
 mod place;
 mod plan_memory;
 mod resolve;
@@ -32,14 +33,27 @@ use base::Span;
 use kernel::{Kernel, KernelId, Module, Plan, Step};
 use std::collections::HashMap;
 
-/// How many nodes one kernel may compute.
+/// What one kernel may compute.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Style {
-    /// Fused groups.
+pub enum Fusion {
+    /// Groups of nodes that pay as one.
     #[default]
-    Compiled,
-    /// One kernel a node: slow, and easy to look into.
-    Graph,
+    Groups,
+    /// One operation, as frameworks know them: a node, or what came from one call of a function that is an operation to
+    /// them. What only says where elements are (transposition, stretching, slices) is read in place.
+    Operations,
+    /// One node: slow, and easy to look into.
+    Nodes,
+}
+
+/// Where values live between the kernels that make and read them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Memory {
+    /// In one workspace, where those that live at different times share places.
+    #[default]
+    Planned,
+    /// Each in memory that is allocated before the step that writes it and freed after the last that reads it.
+    Allocated,
 }
 
 pub struct Options<'a> {
@@ -49,7 +63,10 @@ pub struct Options<'a> {
     pub float: kernel::DType,
     /// Width of the target's vectors: 512, 256 or 128.
     pub vector_bits: u16,
-    pub style: Style,
+    pub fusion: Fusion,
+    pub memory: Memory,
+    /// Where given, the time of every kernel call is taken, and this tells the place that a node comes from.
+    pub measure: Option<&'a dyn Fn(&graph::Node) -> String>,
     /// The place in the source as users read it.
     pub place: &'a dyn Fn(Span) -> String,
 }
@@ -60,7 +77,9 @@ impl Options<'_> {
             name: name.into(),
             float: kernel::DType::F32,
             vector_bits: 512,
-            style: Style::Compiled,
+            fusion: Fusion::Groups,
+            memory: Memory::Planned,
+            measure: None,
             place: &|_| String::new(),
         }
     }

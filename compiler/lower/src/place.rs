@@ -1,6 +1,6 @@
 //! Where the value of each node is to be found: which are recomputed where they are read, which get memory.
 
-use crate::{Options, Style, Unsupported};
+use crate::{Fusion, Options, Unsupported};
 use graph::{Function, Node, NodeId, Op, Type};
 use kernel::{Binary, Form, Unary};
 use std::collections::BTreeSet;
@@ -22,12 +22,23 @@ pub enum Place {
     Computed,
 }
 
+/// Nodes of one part may be computed by one kernel.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Part {
+    /// All of the function.
+    Whole,
+    /// What came from one call of an operation.
+    Operation(u32),
+    Node(NodeId),
+}
+
 /// The function with everything that grouping and composing ask of it.
 pub struct Analysis<'a> {
     pub function: &'a Function,
     pub options: &'a Options<'a>,
     pub forms: Vec<Option<Form>>,
     pub places: Vec<Place>,
+    pub parts: Vec<Part>,
     /// Readers of each node, one entry an operand position.
     pub users: Vec<Vec<(NodeId, usize)>>,
 }
@@ -62,7 +73,8 @@ impl<'a> Analysis<'a> {
             }
         }
         let places = vec![Place::Dead; function.nodes.len()];
-        let mut analysis = Analysis { function, options, forms, places, users };
+        let parts = function.nodes.iter().map(|(id, node)| part(id, node, options.fusion)).collect();
+        let mut analysis = Analysis { function, options, forms, places, parts, users };
         analysis.decide(&live)?;
         Ok(analysis)
     }
@@ -104,8 +116,33 @@ impl<'a> Analysis<'a> {
         )
     }
 
+    /// Nodes that no framework runs as an operation, so that fusion by operations computes them wherever they are read:
+    /// they only say where their operand's elements are, or what windows find beside them, or they are one number that
+    /// follows from numbers of the text and sizes.
+    fn strided(&self) -> Vec<bool> {
+        let mut strided = vec![false; self.function.nodes.len()];
+        if self.options.fusion != Fusion::Operations {
+            return strided;
+        }
+        let mut number = strided.clone();
+        for (id, node) in self.function.nodes.iter() {
+            let in_windows = |(user, _): &(NodeId, usize)| matches!(self.node(*user).op, Op::Window(_));
+            let index = id.index();
+            number[index] = match &node.op {
+                Op::Constant(constant) => constant.bits.len() == 1,
+                Op::Size(_) => true,
+                Op::Broadcast(_) | Op::Reshape(_) => number[node.inputs[0].index()],
+                _ => self.is_elementwise(id) && node.inputs.iter().all(|input| number[input.index()]),
+            };
+            strided[index] = number[index]
+                || self.is_access(id)
+                || matches!(node.op, Op::Pad(_)) && self.users[index].iter().all(in_windows);
+        }
+        strided
+    }
+
     fn decide(&mut self, live: &[bool]) -> Result<(), Unsupported> {
-        let upstream = self.upstream_costs();
+        let (upstream, strided) = (self.upstream_costs(), self.strided());
         let controls: Vec<&Node> =
             self.function.nodes.iter().filter(|(id, _)| live[id.index()]).map(|(_, node)| node).collect();
         let controls = controls.into_iter().filter(|node| is_control(node));
@@ -116,6 +153,8 @@ impl<'a> Analysis<'a> {
         whole.extend(self.function.results.iter().map(|(_, _, node)| self.unviewed(*node)));
         let mut evaluations = vec![0f64; self.function.nodes.len()];
         let mut forced = vec![false; self.function.nodes.len()];
+        let mut readers: Vec<BTreeSet<Part>> = vec![BTreeSet::new(); self.function.nodes.len()];
+        let mut apart = vec![false; self.function.nodes.len()];
         for (id, node) in self.function.nodes.iter().rev() {
             let index = id.index();
             if !live[index] {
@@ -131,7 +170,17 @@ impl<'a> Analysis<'a> {
                     _ => 1.0,
                 };
                 total += runs * self.factor(*user, *position);
+                let through = matches!(self.places[user.index()], Place::Inline | Place::View);
+                let user_is_strided = strided[user.index()];
+                if user_is_strided {
+                    let beyond = readers[user.index()].clone();
+                    readers[index].extend(beyond);
+                }
+                if !(user_is_strided && through) {
+                    readers[index].insert(self.parts[user.index()]);
+                }
             }
+            apart[index] = !strided[index] && readers[index].iter().any(|part| *part != self.parts[index]);
             evaluations[index] = total;
             forced[index] = force;
             self.places[index] = match (&node.op, &self.forms[index]) {
@@ -154,29 +203,26 @@ impl<'a> Analysis<'a> {
                     let kept = (force && !self.is_access(id))
                         || again > RECOMPUTE_LIMIT
                         || upstream[index] > EXPRESSION_LIMIT
-                        || self.options.style == Style::Graph;
+                        || apart[index];
                     if kept { Place::Computed } else { Place::Inline }
                 }
                 (_, Some(_)) => Place::Computed,
             };
         }
-        self.reconsider(&whole, &evaluations, &forced);
+        self.reconsider(&whole, &evaluations, &forced, &apart);
         Ok(())
     }
 
     /// Gives up memory that was reserved by the cost of all that is upstream, where what is kept further up has made the
     /// value cheap.
-    fn reconsider(&mut self, whole: &BTreeSet<NodeId>, evaluations: &[f64], forced: &[bool]) {
-        if self.options.style == Style::Graph {
-            return;
-        }
+    fn reconsider(&mut self, whole: &BTreeSet<NodeId>, evaluations: &[f64], forced: &[bool], apart: &[bool]) {
         let mut costs = vec![0f64; self.function.nodes.len()];
         for (id, node) in self.function.nodes.iter() {
             let index = id.index();
             let own = operation_cost(&node.op);
             let cost = own + node.inputs.iter().map(|input| costs[input.index()]).sum::<f64>();
             let map = self.places[index] == Place::Computed && self.forms[index] == Some(Form::Map);
-            let kept = whole.contains(&id) || forced[index] && !self.is_access(id);
+            let kept = whole.contains(&id) || apart[index] || forced[index] && !self.is_access(id);
             if map
                 && !kept
                 && (evaluations[index] - 1.0).max(0.0) * cost <= RECOMPUTE_LIMIT
@@ -256,6 +302,15 @@ impl<'a> Analysis<'a> {
             Op::ScatterAdd(_) if position == 1 => DYNAMIC_FACTOR,
             _ => 1.0,
         }
+    }
+}
+
+fn part(id: NodeId, node: &Node, fusion: Fusion) -> Part {
+    let operation = node.scope.as_ref().and_then(|scope| scope.operation);
+    match (fusion, operation) {
+        (Fusion::Groups, _) => Part::Whole,
+        (Fusion::Operations, Some(operation)) => Part::Operation(operation),
+        _ => Part::Node(id),
     }
 }
 

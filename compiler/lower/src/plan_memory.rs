@@ -1,13 +1,27 @@
-//! Places in the workspace: values that live at different times share memory.
+//! Places for values: in the workspace, where those that live at different times share memory, or each in its own.
 
 use crate::draft::{Draft, Store};
+use kernel::{BufferRef, SlotId, Step};
 use shape::{Atom, Dim, Facts, Proof};
 use std::collections::BTreeMap;
 
-/// Offsets of the values that need workspace, and the workspace's size.
+/// Places of the values that need memory, the workspace's size, and what has to happen around the draft's steps.
 pub struct Layout {
-    pub offsets: BTreeMap<Store, Dim>,
+    pub places: BTreeMap<Store, BufferRef>,
     pub bytes: Dim,
+    before: BTreeMap<usize, Vec<Step>>,
+    after: BTreeMap<usize, Vec<Step>>,
+}
+
+impl Layout {
+    /// What comes before the draft's step of this number.
+    pub fn before(&mut self, step: usize) -> Vec<Step> {
+        self.before.remove(&step).unwrap_or_default()
+    }
+
+    pub fn after(&mut self, step: usize) -> Vec<Step> {
+        self.after.remove(&step).unwrap_or_default()
+    }
 }
 
 /// How many times larger a slot may be than what it is given to hold.
@@ -89,6 +103,39 @@ impl Slots<'_> {
 
 /// `size` tells the bytes of a value that lives in the workspace, `None` for one that lives elsewhere.
 pub fn lay_out(draft: &Draft, facts: &Facts, size: impl Fn(Store) -> Option<Dim>) -> Layout {
+    let mut lives = lives(draft, size);
+    lives.iter_mut().for_each(|life| life.bytes = aligned(&life.bytes));
+    let by_slots = in_slots(&lives, facts);
+    let Offsets { offsets, bytes } = match packed(&lives) {
+        Some(packed) if at_least(facts, &by_slots.bytes, &packed.bytes) => packed,
+        _ => by_slots,
+    };
+    let place = |(store, offset)| (store, BufferRef::Workspace { offset });
+    let places = offsets.into_iter().map(place).collect();
+    Layout { places, bytes, before: BTreeMap::new(), after: BTreeMap::new() }
+}
+
+/// Each value in memory of its own, from the step that first touches it to the last. `check` is what fails where there is
+/// none.
+pub fn allocate(
+    draft: &Draft,
+    mut slot: impl FnMut() -> SlotId,
+    check: u32,
+    size: impl Fn(Store) -> Option<Dim>,
+) -> Layout {
+    let none = Dim::from(0i64);
+    let (places, before, after) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut layout = Layout { places, bytes: none, before, after };
+    for Life { store, bytes, first, last } in lives(draft, size) {
+        let slot = slot();
+        layout.places.insert(store, BufferRef::Allocated(slot));
+        layout.before.entry(first).or_default().push(Step::Allocate { slot, bytes, check });
+        layout.after.entry(last).or_default().push(Step::Free { slot });
+    }
+    layout
+}
+
+fn lives(draft: &Draft, size: impl Fn(Store) -> Option<Dim>) -> Vec<Life> {
     let mut lives: Vec<Life> = Vec::new();
     let mut known: BTreeMap<Store, usize> = BTreeMap::new();
     for (number, step) in draft.steps.iter().enumerate() {
@@ -97,19 +144,20 @@ pub fn lay_out(draft: &Draft, facts: &Facts, size: impl Fn(Store) -> Option<Dim>
                 lives[*life].last = number;
             } else if let Some(bytes) = size(store) {
                 known.insert(store, lives.len());
-                lives.push(Life { store, bytes: aligned(&bytes), first: number, last: number });
+                lives.push(Life { store, bytes, first: number, last: number });
             }
         }
     }
-    let by_slots = in_slots(&lives, facts);
-    match packed(&lives) {
-        Some(packed) if at_least(facts, &by_slots.bytes, &packed.bytes) => packed,
-        _ => by_slots,
-    }
+    lives
+}
+
+struct Offsets {
+    offsets: BTreeMap<Store, Dim>,
+    bytes: Dim,
 }
 
 /// Slots one after the other, each with one tenant at a time: works for sizes that are formulas.
-fn in_slots(lives: &[Life], facts: &Facts) -> Layout {
+fn in_slots(lives: &[Life], facts: &Facts) -> Offsets {
     let mut slots = Slots { facts, all: Vec::new(), sizes: Vec::new() };
     let tenants: Vec<(Store, usize)> = lives.iter().map(|life| (life.store, slots.take(life))).collect();
     let mut starts = Vec::new();
@@ -119,11 +167,11 @@ fn in_slots(lives: &[Life], facts: &Facts) -> Layout {
         bytes = &bytes + &slot.bytes;
     }
     let offsets = tenants.into_iter().map(|(store, slot)| (store, starts[slot].clone())).collect();
-    Layout { offsets, bytes }
+    Offsets { offsets, bytes }
 }
 
 /// Where all sizes are numbers: the largest first, each into the tightest gap between those that live at the same time.
-fn packed(lives: &[Life]) -> Option<Layout> {
+fn packed(lives: &[Life]) -> Option<Offsets> {
     if lives.len() > MAX_PACKED {
         return None;
     }
@@ -150,7 +198,7 @@ fn packed(lives: &[Life]) -> Option<Layout> {
         bytes = bytes.max(offset.checked_add(size)?);
     }
     let offsets = placed.into_iter().map(|(offset, index)| (lives[index].store, Dim::from(offset))).collect();
-    Some(Layout { offsets, bytes: Dim::from(bytes) })
+    Some(Offsets { offsets, bytes: Dim::from(bytes) })
 }
 
 pub fn at_least(facts: &Facts, a: &Dim, b: &Dim) -> bool {

@@ -18,7 +18,9 @@ impl Places<'_> {
 
     pub fn step(&self, step: &Step) -> Step {
         match step {
-            Step::Require { .. } | Step::RequireEq { .. } => step.clone(),
+            Step::Require { .. } | Step::RequireEq { .. } | Step::Allocate { .. } | Step::Free { .. } => {
+                step.clone()
+            }
             Step::Call(Call { kernel, buffers, work }) => {
                 let buffers = buffers.iter().map(|buffer| self.place(buffer)).collect();
                 Step::Call(Call { kernel: *kernel, buffers, work: work.clone() })
@@ -36,6 +38,7 @@ impl Places<'_> {
                 limit: limit.clone(),
                 body: self.steps(body),
             },
+            Step::Timed { of, body } => Step::Timed { of: of.clone(), body: self.steps(body) },
             Step::If { flag, then, otherwise } => {
                 Step::If { flag: self.place(flag), then: self.steps(then), otherwise: self.steps(otherwise) }
             }
@@ -47,6 +50,7 @@ impl Places<'_> {
         match buffer {
             BufferRef::Arg(index) => self.args[*index].clone(),
             BufferRef::Result(index) => self.results[*index].clone(),
+            BufferRef::Allocated(slot) => BufferRef::Allocated(*slot),
             BufferRef::Constant(id) => BufferRef::Constant(*id),
             BufferRef::Workspace { offset } => BufferRef::Workspace { offset: offset + self.room },
             BufferRef::Part { of, loop_id, stride } => {

@@ -43,6 +43,7 @@ fn expand_in(
     let mut moved: Vec<(NodeId, BTreeMap<Symbol, Dim>)> = Vec::new();
     let facts_before = function.facts.clone();
     let mut effects = Vec::new();
+    let mut operations = Operations::of(function);
     let changed = rebuild(module, function, |b, node| {
         if let Op::Get(get) = &node.op {
             return Ok(results.get(&node.inputs[0]).map(|values| values[get.index]));
@@ -60,7 +61,7 @@ fn expand_in(
             assume_in_dims(&mut b.function.facts, assumption, &dims);
         }
         let first = b.function.nodes.len();
-        let values = copy_body(b.function, callee, node, &dims);
+        let values = copy_body(b.function, callee, node, &dims, &mut operations);
         let copies = (first..b.function.nodes.len()).map(NodeId::new);
         moved.extend(
             copies.filter(|copy| b.function.nodes[*copy].op.is_tuple()).map(|copy| (copy, dims.clone())),
@@ -111,23 +112,49 @@ fn effects_of_bodies(module: &Module, function: &Function, node: &Node) -> Resul
     Ok(effects)
 }
 
+/// Numbers of a function's operations that consist of several nodes.
+struct Operations {
+    next: u32,
+}
+
+impl Operations {
+    fn of(function: &Function) -> Operations {
+        let known = function.nodes.values().iter().filter_map(|node| node.scope.as_ref()?.operation);
+        Operations { next: known.max().map_or(0, |last| last + 1) }
+    }
+
+    fn number(&mut self) -> u32 {
+        self.next += 1;
+        self.next - 1
+    }
+}
+
 fn copy_body(
     function: &mut Function,
     callee: &Function,
     call: &Node,
     dims: &BTreeMap<Symbol, Dim>,
+    operations: &mut Operations,
 ) -> Vec<NodeId> {
     // Few scopes for many nodes: each is made once. Only looked up, by where it lies.
     let mut scopes: HashMap<Option<*const Scope>, Arc<Scope>> = HashMap::new();
+    // The operation that each of the callee's nodes belongs to: what an operation calls is part of it.
+    let mut numbers: BTreeMap<u32, u32> = BTreeMap::new();
+    let is_one = callee.operation || callee.composite.is_some();
+    let whole = call.scope.as_ref().and_then(|scope| scope.operation);
+    let whole = whole.or_else(|| is_one.then(|| operations.number()));
     let mut copies: Vec<NodeId> = Vec::with_capacity(callee.nodes.len());
     for (_, node) in callee.nodes.iter() {
         copies.push(match &node.op {
             Op::Parameter(parameter) => call.inputs[parameter.index],
             op => {
                 let inner = node.scope.as_deref();
-                let scope = scopes
-                    .entry(inner.map(std::ptr::from_ref))
-                    .or_insert_with(|| Arc::new(Scope::called(inner, call.scope.as_deref(), call.span)));
+                let scope = scopes.entry(inner.map(std::ptr::from_ref)).or_insert_with(|| {
+                    let own = inner.and_then(|scope| scope.operation);
+                    let own = own.map(|own| *numbers.entry(own).or_insert_with(|| operations.number()));
+                    let scope = Scope::called(inner, call.scope.as_deref(), call.span);
+                    Arc::new(Scope { operation: whole.or(own), ..scope })
+                });
                 let scope = scope.clone();
                 let substituted = |ty: &Type| Type::new(ty.dtype, ty.shape.substitute(dims));
                 function.nodes.push(Node {

@@ -15,6 +15,7 @@ mod precision;
 mod rebuild;
 pub mod rematerialise;
 pub mod simplify;
+mod tape;
 
 pub use pass::{Changed, Pass, PassCx};
 pub use pipeline::{Observer, Options, PassBug, PassError, run_pipeline};

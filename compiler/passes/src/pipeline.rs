@@ -1,6 +1,6 @@
 //! The lists of passes, and the driver that runs and checks them.
 
-use crate::{Changed, Pass, PassCx, cse, expand_composites, fold, inline, narrow, precision, simplify};
+use crate::{Changed, Pass, PassCx, cse, expand_composites, fold, inline, narrow, precision, simplify, tape};
 use graph::{FuncId, Module, print::print, verify::verify};
 use std::{collections::BTreeSet, fmt};
 
@@ -13,6 +13,7 @@ pub const PASSES: &[Pass] = &[
     fold::PASS,
     expand_composites::PASS,
     narrow::PASS,
+    tape::PASS,
 ];
 
 /// Everything. No pass drops what nothing needs: each that changes a function copies its live nodes alone, and the last one
@@ -35,8 +36,8 @@ pub const COMPILED: &[Pass] = &[
     cse::PASS,
 ];
 
-/// One kernel a primitive, as written.
-pub const EAGER: &[Pass] = &[precision::PASS, inline::PASS, expand_composites::PASS];
+/// As written: what a framework does that runs each operation when it meets it.
+pub const EAGER: &[Pass] = &[precision::PASS, inline::PASS, tape::PASS, expand_composites::PASS, tape::PASS];
 
 pub struct Options<'a> {
     pub float: kernel::DType,

@@ -1,12 +1,12 @@
 //! The cases of `filetests/cases/pass`: what a pass makes of a module, and that it computes the same.
 //!
 //! A case begins with `# test pass=NAME`, then options (`strict`, `float=f64`, `keep=softmax`, `n=5` for a dimension),
-//! then the module before, `# ---- after`, and the module after. `DLC_BLESS=1` writes the latter.
+//! `backward=N` for nodes of `main` from N on that are part of a derivative), then the module before, `# ---- after`, and the module after. `DLC_BLESS=1` writes the latter.
 
 #![allow(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 
 use graph::{
-    Array, FuncId, Module,
+    Array, FuncId, Module, Scope,
     interp::{Options, run},
     parse::parse,
     print::print,
@@ -58,6 +58,7 @@ fn check(file: &Path) -> Result<(), String> {
         return Err(at("the first line is not `# test pass=NAME …`".into()));
     }
     let (mut pass, mut strict, mut float) = (None, false, kernel::DType::F32);
+    let mut backward = usize::MAX;
     let (mut keep, mut dims) = (BTreeSet::new(), BTreeMap::new());
     for word in words {
         match word.split_once('=') {
@@ -65,6 +66,9 @@ fn check(file: &Path) -> Result<(), String> {
             Some(("pass", name)) => pass = pipeline::find(name),
             Some(("float", name)) => {
                 float = kernel::DType::parse(name).ok_or_else(|| at(format!("no dtype {name}")))?
+            }
+            Some(("backward", from)) => {
+                backward = from.parse().map_err(|_| at(format!("what is `{word}`?")))?
             }
             Some(("keep", name)) => _ = keep.insert(name.to_string()),
             Some((symbol, value)) => {
@@ -79,6 +83,10 @@ fn check(file: &Path) -> Result<(), String> {
     verify(&before).map_err(at)?;
     let entry = before.find("main").ok_or_else(|| at("no function `main`".into()))?;
     let mut after = before.clone();
+    let nodes = &mut after.functions[entry].nodes;
+    for id in nodes.ids().skip(backward).collect::<Vec<_>>() {
+        nodes[id].scope = Some(Scope::derived(None));
+    }
     let cx = PassCx { entries: &[entry], float, strict, keep_composites: &keep };
     (pass.run)(&mut after, &cx).map_err(at)?;
     verify(&after).map_err(|e| at(format!("after the pass: {e}\n{}", print(&after))))?;

@@ -22,12 +22,26 @@ impl<'p> Arg<'p> {
     }
 }
 
-/// Functions of the library that stay one named region: special kernels are chosen by these names.
-const COMPOSITES: &[&str] =
-    &["softmax", "log_softmax", "logsumexp", "gelu", "gelu_tanh", "silu", "softplus", "mish"];
+/// Functions of the library that stay one named region, as frameworks have them: special kernels are chosen by these names.
+const COMPOSITES: &[&str] = &["softmax", "log_softmax", "logsumexp", "leaky_relu", "elu"];
 
 /// Those that work element by element: of one element and of a whole tensor they are the same.
-const ELEMENTWISE: &[&str] = &["gelu", "gelu_tanh", "silu", "softplus", "mish"];
+const ELEMENTWISE: &[&str] = &[
+    "relu",
+    "selu",
+    "relu6",
+    "sigmoid",
+    "hard_sigmoid",
+    "hard_swish",
+    "gelu",
+    "gelu_tanh",
+    "silu",
+    "softplus",
+    "mish",
+];
+
+/// Layers of the library that frameworks run as one operation.
+const OPERATIONS: &[&str] = &["batch_norm", "layer_norm", "rms_norm", "group_norm", "instance_norm"];
 
 /// What stands before `.with`.
 fn with_base(callee: &ast::Expr) -> Option<&ast::Expr> {
@@ -94,6 +108,11 @@ impl<'p> Checker<'p> {
     pub fn is_elementwise_composite(&self, target: &Value<'p>) -> bool {
         let Value::Fn(closure) = target else { return false };
         ELEMENTWISE.contains(&closure.def.name.text.as_str()) && self.program.is_std(closure.def)
+    }
+
+    /// Whether styles that do not fuse keep the layer in one piece.
+    pub fn is_operation(&self, def: &ast::Def) -> bool {
+        OPERATIONS.contains(&def.name.text.as_str()) && self.program.is_std(def)
     }
 
     pub fn pipe(&mut self, input: &'p ast::Expr, stages: &'p [ast::Expr]) -> Value<'p> {
@@ -503,7 +522,7 @@ impl<'p> Checker<'p> {
             let message = format!("`{}` sees tensors of the layer it was written in", def.name.text);
             return self.error("E0408", span, message, "so it cannot be called in another layer");
         }
-        if COMPOSITES.contains(&def.name.text.as_str())
+        if (COMPOSITES.contains(&def.name.text.as_str()) || ELEMENTWISE.contains(&def.name.text.as_str()))
             && self.program.is_std(def)
             && matches!(args.first(), Some(Arg { value: Value::Tensor(_), .. }))
         {

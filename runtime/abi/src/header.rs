@@ -249,7 +249,7 @@ mod tests {
                 vec![arg("loss*/", Role::Loss, "f64", &[]), weight()],
             ),
         ];
-        Manifest { version: MANIFEST_VERSION, model: "Digits */ x".into(), entries }
+        Manifest { version: MANIFEST_VERSION, model: "Digits */ x".into(), style: "compiled".into(), entries }
     }
 
     #[test]

@@ -12,6 +12,9 @@ pub struct Manifest {
     pub version: u32,
     /// As the source writes it: `Digits`.
     pub model: String,
+    /// How its operations were put into kernels: `compiled`, `graph` or `eager`.
+    #[serde(default = "compiled")]
+    pub style: String,
     pub entries: Vec<Entry>,
 }
 
@@ -79,6 +82,10 @@ pub struct CheckInfo {
 pub struct Axis {
     pub arg: usize,
     pub axis: usize,
+}
+
+fn compiled() -> String {
+    "compiled".into()
 }
 
 impl Manifest {
@@ -159,7 +166,12 @@ mod tests {
             checks: vec![CheckInfo { message: "batch ≥ 1".into(), place: "digits.model:3:9".into() }],
             bind: vec![Some(Axis { arg: 0, axis: 0 })],
         };
-        Manifest { version: MANIFEST_VERSION, model: "Digits".into(), entries: vec![run] }
+        Manifest {
+            version: MANIFEST_VERSION,
+            model: "Digits".into(),
+            style: "compiled".into(),
+            entries: vec![run],
+        }
     }
 
     #[test]

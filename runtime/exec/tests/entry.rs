@@ -103,7 +103,12 @@ fn manifest() -> Manifest {
         checks: Vec::new(),
         bind: vec![None],
     };
-    Manifest { version: MANIFEST_VERSION, model: "Scale".into(), entries: vec![run, shrink] }
+    Manifest {
+        version: MANIFEST_VERSION,
+        model: "Scale".into(),
+        style: "compiled".into(),
+        entries: vec![run, shrink],
+    }
 }
 
 fn lookup(symbol: &str) -> Option<*const ()> {
@@ -254,7 +259,12 @@ fn a_shared_object_runs() {
         checks: Vec::new(),
         bind: vec![Some(Axis { arg: 0, axis: 0 })],
     };
-    let manifest = Manifest { version: MANIFEST_VERSION, model: "Twice".into(), entries: vec![twice] };
+    let manifest = Manifest {
+        version: MANIFEST_VERSION,
+        model: "Twice".into(),
+        style: "compiled".into(),
+        entries: vec![twice],
+    };
     let program = Program::open_shared(&object, &manifest).unwrap();
     let run = program.entry("run").unwrap();
     let results = run.call(&mut Arena::new(), &Pool::new(1).unwrap(), &[&ones(&[5])], &Dims::new()).unwrap();

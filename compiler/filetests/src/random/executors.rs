@@ -24,6 +24,12 @@ struct Prepared {
     runs: Vec<Run>,
 }
 
+impl Prepared {
+    fn named(&self) -> (String, &kernel::Module) {
+        (self.model.name(), &self.kernels)
+    }
+}
+
 /// One set of arguments, and what has to come of it.
 struct Run {
     args: Vec<Array>,
@@ -173,7 +179,8 @@ fn compiled_agree(together: &[&Prepared]) -> Vec<Result<(), String>> {
         Some(first) if first.model.seed / 32 % 16 == 0 => OptLevel::O3,
         _ => OptLevel::O0,
     };
-    match linked(together, level) {
+    let named: Vec<_> = together.iter().map(|prepared| prepared.named()).collect();
+    match linked(&named, level) {
         Ok(programs) => {
             let pool = match Pool::new(1) {
                 Ok(pool) => pool,
@@ -199,15 +206,15 @@ fn compiled_agree(together: &[&Prepared]) -> Vec<Result<(), String>> {
 }
 
 /// The programs of several models, made as one.
-fn linked(together: &[&Prepared], level: OptLevel) -> Result<Vec<Program>, String> {
+pub fn linked(together: &[(String, &kernel::Module)], level: OptLevel) -> Result<Vec<Program>, String> {
     let mut lowered = Vec::new();
     let mut manifests = Vec::new();
-    for prepared in together {
-        for plan in &prepared.kernels.plans {
-            let kernels = prepared.kernels.kernels.values().to_vec();
+    for (name, module) in together {
+        for plan in &module.plans {
+            let kernels = module.kernels.values().to_vec();
             lowered.push(lower::Lowered { kernels, plan: plan.clone() });
         }
-        manifests.push(driver::manifest(&prepared.model.name(), &["run"], &prepared.kernels.plans));
+        manifests.push(driver::manifest(name, &["run"], &module.plans));
     }
     let module = lower::link(lowered);
     let options = options(DType::F32, level);
@@ -258,14 +265,14 @@ fn all_agree(prepared: &Prepared, tally: &mut Tally) -> Result<(), String> {
     }
     let one = Pool::new(1).map_err(|fault| fault.message)?;
     let two = Pool::new(2).map_err(|fault| fault.message)?;
-    let optimised = linked(&[prepared], OptLevel::O3)?;
+    let optimised = linked(&[prepared.named()], OptLevel::O3)?;
     let program = optimised.first().ok_or("nothing was compiled")?;
     let results = call(prepared, program, &one)?;
     for (run, found) in prepared.runs.iter().zip(&results) {
         let found: Vec<Vec<f64>> = found.iter().map(Tensor::to_f64_vec).collect();
         agree("compiled code", prepared, run, &found)?;
     }
-    let plain = linked(&[prepared], OptLevel::O0)?;
+    let plain = linked(&[prepared.named()], OptLevel::O0)?;
     let plain = plain.first().ok_or("nothing was compiled")?;
     same_bits("two threads", &results, &call(prepared, program, &two)?)?;
     same_bits("no optimisation", &results, &call(prepared, plain, &one)?)?;
@@ -291,6 +298,13 @@ fn all_agree(prepared: &Prepared, tally: &mut Tally) -> Result<(), String> {
                 run,
                 &found.map_err(|failure| format!("{}: {failure}", style.name()))?,
             )?;
+        }
+        let name = format!("{}, compiled", style.name());
+        let programs = linked(&[(prepared.model.name(), &kernels)], OptLevel::O0)?;
+        let results = call(prepared, programs.first().ok_or("nothing was compiled")?, &one)?;
+        for (run, found) in prepared.runs.iter().zip(&results) {
+            let found: Vec<Vec<f64>> = found.iter().map(Tensor::to_f64_vec).collect();
+            agree(&name, prepared, run, &found)?;
         }
     }
     Ok(())

@@ -29,6 +29,7 @@ pub fn options(float: DType, opt_level: OptLevel) -> Options {
         sema: sema::Options::default(),
         float,
         style: driver::Style::Compiled,
+        profile: false,
         strict: false,
         target,
         opt_level,

@@ -1,8 +1,9 @@
 //! Everything that can run an entry point, held against the definition.
 
 use super::Entries;
+use crate::random::executors::linked;
 use crate::text::told;
-use driver::{Compiled, NoCache, Options, Session, Trace};
+use driver::{Compiled, NoCache, Options, Session, Style, Trace};
 use exec::{Arena, Dims, Pool, Program};
 use graph::{Array, Function, Role, interp};
 use kernel::{DType, interp::Order};
@@ -13,6 +14,7 @@ use shape::Symbol;
 use std::collections::BTreeMap;
 use tensor::Tensor;
 
+#[derive(Clone, Copy)]
 pub struct Subject<'a> {
     pub session: &'a Session,
     pub built: &'a Built,
@@ -63,8 +65,25 @@ pub fn all_agree(
             }
         }
     }
+    for style in STYLES {
+        let session = subject.session_with(Options { style, ..subject.session.options.clone() });
+        let name = |what: &str| format!("{what} in the style `{}`", style.name());
+        let lowered = session.lower(subject.built, subject.entries, &mut Trace::default());
+        let kernels = lowered.map_err(|failure| told(subject.session, &failure))?;
+        let found = Subject { kernels: &kernels, session: &session, ..*subject }.interpret(Order::Descending);
+        let found = found.map_err(|failure| format!("{}: {failure}", name("kernels")))?;
+        compare(&name("kernels"), function, definition, &found, tolerance)?;
+        let programs = linked(&[(subject.built.name.clone(), &kernels)], OptLevel::O0)?;
+        let found = subject.call(programs.first().ok_or("nothing was compiled")?, 1)?;
+        let found = found.map_err(|code| format!("{}: fails with {code}", name("compiled code")))?;
+        let found: Vec<Vec<f64>> = found.iter().map(Tensor::to_f64_vec).collect();
+        compare(&name("compiled code"), function, definition, &found, tolerance)?;
+    }
     Ok(())
 }
+
+/// What is compared with the style that is the default.
+const STYLES: [Style; 2] = [Style::Graph, Style::Eager];
 
 /// A condition that does not hold ends every executor, compiled code with this fault.
 pub fn all_fail(subject: &Subject<'_>, code: &str) -> Result<(), Failed> {
@@ -72,8 +91,11 @@ pub fn all_fail(subject: &Subject<'_>, code: &str) -> Result<(), Failed> {
         Err(kernel::interp::Failure::Check(_)) => {}
         other => return Err(format!("kernels: {other:?} instead of a failed check").into()),
     }
-    for level in [OptLevel::O3, OptLevel::O0] {
-        match subject.call(&load(&subject.compile(level)?)?, 1)? {
+    let styles = STYLES.map(|style| (style, OptLevel::O0));
+    for (style, level) in
+        [(Style::Compiled, OptLevel::O3), (Style::Compiled, OptLevel::O0)].into_iter().chain(styles)
+    {
+        match subject.call(&load(&subject.compile_as(style, level)?)?, 1)? {
             Err(found) if found == code => {}
             other => return Err(format!("compiled code: {other:?} instead of {code}").into()),
         }
@@ -88,11 +110,17 @@ impl Subject<'_> {
         kernel::interp::run_plan(self.kernels, &self.kernels.plans[0], &args, self.dims, order)
     }
 
+    /// The same source and built model with other options.
+    fn session_with(&self, options: Options) -> Session {
+        Session::new(&self.session.source.name, &self.session.source.text, &driver::NoFiles, options)
+    }
+
     fn compile(&self, opt_level: OptLevel) -> Result<Compiled, Failed> {
-        let options = Options { opt_level, ..self.session.options.clone() };
-        // The same source and built model, another level of optimisation.
-        let session =
-            Session::new(&self.session.source.name, &self.session.source.text, &driver::NoFiles, options);
+        self.compile_as(Style::Compiled, opt_level)
+    }
+
+    fn compile_as(&self, style: Style, opt_level: OptLevel) -> Result<Compiled, Failed> {
+        let session = self.session_with(Options { style, opt_level, ..self.session.options.clone() });
         let compiled = session.compile(self.built, self.entries, &NoCache, &mut Trace::default());
         compiled.map_err(|failure| told(self.session, &failure).into())
     }

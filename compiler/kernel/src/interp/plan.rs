@@ -1,7 +1,7 @@
 //! Plans: one memory an argument, result and constant, and one for the workspace, where tenants follow each other.
 
 use super::{Failure, Memory, Number, Order, Place, Writer, memory, run, size};
-use crate::{Arg, BufferRef, Constant, DType, LoopId, Module, Plan, Step};
+use crate::{Arg, BufferRef, Constant, DType, LoopId, Module, Plan, SlotId, Step};
 use shape::Symbol;
 use std::collections::BTreeMap;
 
@@ -37,7 +37,8 @@ pub fn run_plan(
     memories.push(Memory::poisoned(size(&plan.workspace, dims)? as usize));
 
     let bases = Bases { result: first_result, constant: first_constant, workspace };
-    let mut runner = Runner { module, dims, order, memories, bases, loops: BTreeMap::new(), calls: 0 };
+    let (loops, slots) = (BTreeMap::new(), BTreeMap::new());
+    let mut runner = Runner { module, dims, order, memories, bases, loops, slots, calls: 0 };
     runner.steps(&plan.steps)?;
     let memories = runner.memories;
     let reader = Writer { call: u32::MAX, block: 0 };
@@ -73,6 +74,8 @@ struct Runner<'a> {
     memories: Vec<Memory>,
     bases: Bases,
     loops: BTreeMap<LoopId, Progress>,
+    /// The memories of what is allocated, or was.
+    slots: BTreeMap<SlotId, usize>,
     /// Calls and copies so far: each writes under a number of its own.
     calls: u32,
 }
@@ -100,6 +103,19 @@ impl Runner<'_> {
                 self.calls += 1;
                 let kernel = &self.module.kernels[call.kernel];
                 run(kernel, &mut self.memories, &places, self.dims, self.calls, self.order)?;
+            }
+            Step::Allocate { slot, bytes, .. } => {
+                let memory = *self.slots.entry(*slot).or_insert(self.memories.len());
+                let fresh = Memory::poisoned(size(bytes, self.dims)? as usize);
+                match self.memories.get_mut(memory) {
+                    Some(freed) => *freed = fresh,
+                    None => self.memories.push(fresh),
+                }
+            }
+            // Nobody can read or write what has no bytes.
+            Step::Free { slot } => {
+                let memory = self.slot(*slot)?;
+                self.memories[memory] = Memory::default();
             }
             Step::Copy { from, to, bytes } => {
                 let (from, to) = (self.place(from)?, self.place(to)?);
@@ -130,12 +146,18 @@ impl Runner<'_> {
                     self.loops.insert(*id, Progress { done, number: None });
                 }
             }
+            Step::Timed { body, .. } => self.steps(body)?,
             Step::If { flag, then, otherwise } => {
                 let branch = if self.flag(flag)? { then } else { otherwise };
                 self.steps(branch)?;
             }
         }
         Ok(())
+    }
+
+    fn slot(&self, slot: SlotId) -> Result<usize, Failure> {
+        let known = self.slots.get(&slot).copied();
+        known.ok_or_else(|| Failure::invalid(format!("slot {} is not allocated", slot.0)))
     }
 
     fn flag(&self, flag: &BufferRef) -> Result<bool, Failure> {
@@ -156,6 +178,7 @@ impl Runner<'_> {
         Ok(match buffer {
             BufferRef::Arg(index) => Place { memory: *index, offset: 0 },
             BufferRef::Result(index) => Place { memory: self.bases.result + index, offset: 0 },
+            BufferRef::Allocated(slot) => Place { memory: self.slot(*slot)?, offset: 0 },
             BufferRef::Constant(id) => Place { memory: self.bases.constant + id.index(), offset: 0 },
             BufferRef::Workspace { offset } => {
                 let offset = size(offset, self.dims)? as usize;

@@ -1,12 +1,14 @@
 //! Rules of plans: calls fit their kernels, references exist, loops are entered before anything speaks of their steps.
 
 use super::{Checked, fail};
-use crate::{BufferRef, Call, DType, LoopId, Module, Plan, Space, Step, Stmt};
+use crate::{BufferRef, Call, DType, LoopId, Module, Plan, SlotId, Space, Step, Stmt};
 use shape::Dim;
 use std::collections::BTreeSet;
 
 pub fn plan(module: &Module, plan: &Plan) -> Checked {
-    let mut scope = Scope { module, plan, open: Vec::new(), over: Vec::new(), seen: BTreeSet::new() };
+    let (open, over, live) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let (seen, allocated) = (BTreeSet::new(), BTreeSet::new());
+    let mut scope = Scope { module, plan, open, over, seen, live, allocated };
     scope.steps(&plan.steps)
 }
 
@@ -24,6 +26,10 @@ struct Scope<'a> {
     /// Loops that have ended in a list of steps that still goes on.
     over: Vec<LoopId>,
     seen: BTreeSet<LoopId>,
+    /// What is allocated where a step stands.
+    live: BTreeSet<SlotId>,
+    /// Slots that some step allocates: each has one.
+    allocated: BTreeSet<SlotId>,
 }
 
 /// What is known of a place.
@@ -36,16 +42,31 @@ struct Kind {
 
 impl Scope<'_> {
     fn steps(&mut self, steps: &[Step]) -> Checked {
-        let over = self.over.len();
-        let result = steps.iter().try_for_each(|step| self.step(step));
+        let (over, live) = (self.over.len(), self.live.clone());
+        steps.iter().try_for_each(|step| self.step(step))?;
         self.over.truncate(over);
-        result
+        if self.live != live {
+            return fail("a list of steps frees what it has not allocated, or does not free what it has");
+        }
+        Ok(())
     }
 
     fn step(&mut self, step: &Step) -> Checked {
         match step {
             Step::Call(call) => self.call(call),
             Step::Require { check, .. } | Step::RequireEq { check, .. } => self.check(*check),
+            Step::Allocate { slot, check, .. } => {
+                self.check(*check)?;
+                self.live.insert(*slot);
+                match self.allocated.insert(*slot) {
+                    true => Ok(()),
+                    false => fail(format!("two steps allocate slot {}", slot.0)),
+                }
+            }
+            Step::Free { slot } => match self.live.remove(slot) {
+                true => Ok(()),
+                false => fail(format!("frees slot {}, which is not allocated", slot.0)),
+            },
             Step::Copy { from, to, .. } => {
                 let (from, to) = (self.kind(from)?, self.kind(to)?);
                 if to.read_only {
@@ -70,6 +91,7 @@ impl Scope<'_> {
                 self.leave();
                 Ok(())
             }
+            Step::Timed { body, .. } => self.steps(body),
             Step::If { flag, then, otherwise } => {
                 self.flag(flag)?;
                 self.steps(then)?;
@@ -115,6 +137,10 @@ impl Scope<'_> {
             BufferRef::Result(index) => exists(plan.results.get(*index).map(|arg| arg.dtype), false),
             BufferRef::Constant(id) => exists(plan.constants.get(*id).map(|constant| constant.dtype), true),
             BufferRef::Workspace { .. } => Ok(Kind { dtype: None, read_only: false }),
+            BufferRef::Allocated(slot) if self.live.contains(slot) => {
+                Ok(Kind { dtype: None, read_only: false })
+            }
+            BufferRef::Allocated(slot) => fail(format!("uses slot {}, which is not allocated here", slot.0)),
             BufferRef::Part { of, loop_id, .. } => {
                 self.count(*loop_id)?;
                 self.kind(of)

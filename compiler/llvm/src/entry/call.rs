@@ -48,7 +48,7 @@ impl Entry<'_> {
             let (failed, passed) = (ir.block(), ir.block());
             ir.branch(ir.icmp(LLVMIntEQ, status, ir.const_int(ir.int(32), 0)), passed, failed);
             ir.at(failed);
-            ir.ret(Some(ir.sub(ir.const_int(ir.int(32), STATUS_BASE), status)));
+            self.fail(ir.sub(ir.const_int(ir.int(32), STATUS_BASE), status));
             ir.at(passed);
         }
         Ok(())

@@ -36,6 +36,7 @@ impl Entry<'_> {
             BufferRef::Workspace { offset } => {
                 Ok(ir.element(ir.int(8), self.workspace, self.dims.value(offset)?))
             }
+            BufferRef::Allocated(slot) => self.slot(*slot),
             BufferRef::Constant(id) => match self.constants.get(id.index()) {
                 Some(constant) => Ok(*constant),
                 None => self.bug("uses a constant that is not there"),
@@ -63,7 +64,12 @@ impl Entry<'_> {
                 Step::Call(call) => call.buffers.iter().collect(),
                 Step::Copy { from, to, .. } => vec![from, to],
                 Step::While { flag, .. } | Step::If { flag, .. } => vec![flag],
-                Step::Loop { .. } | Step::Require { .. } | Step::RequireEq { .. } => Vec::new(),
+                Step::Loop { .. }
+                | Step::Timed { .. }
+                | Step::Allocate { .. }
+                | Step::Free { .. }
+                | Step::Require { .. }
+                | Step::RequireEq { .. } => Vec::new(),
             };
             for buffer in buffers {
                 self.prepare_table(id, buffer)?;

@@ -36,6 +36,10 @@ pub(super) fn emit(ir: &Ir, context: &Context<'_>, plan: &Plan) -> Result<(), Er
         };
         which.push(ir.const_int(ir.int(32), index as i64));
     }
+    // What is allocated on the way has to fit too.
+    for bytes in plan.slots().values() {
+        dims.value(bytes)?;
+    }
     let sizes = ir.alloca(ir.array(ir.int(64), distinct.len() as u64), 8);
     let place = ir.alloca(ir.int(64), 8);
     ir.at(start);

@@ -2,7 +2,8 @@
 
 use super::machine::*;
 use kernel::{
-    Arg, ArgRole, BufferRef, Call, DType, Expr, Kernel, KernelId, LoopId, Module, Plan, Space, Step, Stmt,
+    Arg, ArgRole, BufferRef, Call, Check, DType, Expr, Kernel, KernelId, LoopId, Module, Plan, SlotId, Space,
+    Step, Stmt,
     interp::{Order, run_plan},
 };
 use shape::{Dim, Symbol};
@@ -268,6 +269,61 @@ fn conditions() {
     }
 }
 
+const FIRST: SlotId = SlotId(0);
+const SECOND: SlotId = SlotId(1);
+
+fn allocate(slot: SlotId, bytes: impl Into<Dim>) -> Step {
+    Step::Allocate { slot, bytes: bytes.into(), check: 0 }
+}
+
+fn no_memory() -> Vec<Check> {
+    vec![Check { message: "no memory".into(), place: String::new() }]
+}
+
+/// `y = ((x * x + x) * x + x) …`, each value in memory of its own.
+#[test]
+fn values_are_allocated_step_by_step() {
+    let id = LoopId(0);
+    let bytes = 4 * N as i64;
+    let mut built = Built::new(1, &[vec![Dim::from(N as i64)]], 64);
+    built.module.plans[0].checks = no_memory();
+    let (first, second) = (BufferRef::Allocated(FIRST), BufferRef::Allocated(SECOND));
+    let (read, write) = turns(id, arg(0), place(0), first.clone());
+    let body = vec![
+        allocate(SECOND, bytes),
+        built.step(read.clone(), arg(0), arg(0), second.clone()),
+        Step::Copy { from: second, to: write, bytes: Dim::from(bytes) },
+        Step::Free { slot: SECOND },
+    ];
+    let steps = vec![
+        allocate(FIRST, bytes),
+        Step::Loop { id, count: Dim::symbol("n"), reverse: false, body },
+        Step::Copy { from: read, to: BufferRef::Result(0), bytes: Dim::from(bytes) },
+        Step::Free { slot: FIRST },
+    ];
+    let results = built.run(steps, 3, &[ROWS[0]]);
+    let wanted = ROWS[0].map(|x| (0..3).fold(x, |y, _| y * x + x));
+    assert_eq!(results, [wanted.to_vec()]);
+}
+
+#[test]
+fn memory_that_is_not_there_ends_the_call() {
+    let mut built = Built::new(1, &[vec![Dim::from(1i64)]], 0);
+    let plan = &mut built.module.plans[0];
+    plan.checks = no_memory();
+    plan.steps = vec![
+        allocate(FIRST, 64i64),
+        allocate(SECOND, Dim::symbol("n")),
+        Step::Copy { from: arg(0), to: BufferRef::Result(0), bytes: Dim::from(4i64) },
+        Step::Free { slot: SECOND },
+        Step::Free { slot: FIRST },
+    ];
+    kernel::verify::module(&built.module).unwrap();
+    let args = [f32_bytes(&ROWS[0])];
+    assert_eq!(run(&built.module, &[0], &args).0, 0);
+    assert_eq!(run(&built.module, &[1 << 60], &args).0, 1);
+}
+
 /// The rules that keep the steps' numbers meaningful.
 #[test]
 fn what_plans_must_not_say() {
@@ -287,10 +343,25 @@ fn what_plans_must_not_say() {
         (vec![repeat(1, vec![]), repeat(1, vec![])], "the number 0"),
         (vec![Step::If { flag: arg(0), then: vec![], otherwise: vec![] }], "a bool must"),
         (vec![Step::Copy { from: place(0), to: arg(0), bytes: Dim::from(4i64) }], "read only"),
+        (vec![allocate(FIRST, 4i64)], "does not free"),
+        (vec![repeat(2, vec![allocate(FIRST, 4i64)]), Step::Free { slot: FIRST }], "does not free"),
+        (vec![allocate(FIRST, 4i64), repeat(2, vec![Step::Free { slot: FIRST }])], "frees what it has not"),
+        (vec![Step::Free { slot: FIRST }], "is not allocated"),
+        (vec![copy(BufferRef::Allocated(FIRST))], "is not allocated here"),
+        (
+            vec![
+                allocate(FIRST, 4i64),
+                Step::Free { slot: FIRST },
+                allocate(FIRST, 4i64),
+                Step::Free { slot: FIRST },
+            ],
+            "two steps allocate",
+        ),
     ];
     for (steps, wanted) in faults {
         let mut built = Built::new(1, &[vec![Dim::from(1i64)]], 128);
         built.module.plans[0].steps = steps;
+        built.module.plans[0].checks = no_memory();
         let message = kernel::verify::module(&built.module).unwrap_err().0;
         assert!(message.contains(wanted), "{message}");
     }

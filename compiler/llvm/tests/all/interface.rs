@@ -164,6 +164,7 @@ fn manifest(module: &Module) -> Manifest {
     Manifest {
         version: MANIFEST_VERSION,
         model: "Tiny".into(),
+        style: "compiled".into(),
         entries: module.plans.iter().map(entry).collect(),
     }
 }

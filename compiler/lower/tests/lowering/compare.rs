@@ -2,7 +2,7 @@
 
 use graph::{Array, FuncId, Module, interp};
 use kernel::{DType, interp::Order};
-use lower::{Lowered, Options, Style};
+use lower::{Fusion, Lowered, Options};
 use shape::Symbol;
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 pub struct Setting {
     pub float: DType,
     pub vector_bits: u16,
-    pub style: Style,
+    pub fusion: Fusion,
     pub order: Order,
     /// Relative to the larger of the value and 1.
     pub tolerance: f64,
@@ -20,7 +20,7 @@ pub struct Setting {
 pub const F64: Setting = Setting {
     float: DType::F64,
     vector_bits: 512,
-    style: Style::Compiled,
+    fusion: Fusion::Groups,
     order: Order::Descending,
     tolerance: 1e-12,
 };
@@ -28,18 +28,19 @@ pub const F64: Setting = Setting {
 pub const F32: Setting = Setting {
     float: DType::F32,
     vector_bits: 256,
-    style: Style::Compiled,
+    fusion: Fusion::Groups,
     order: Order::Ascending,
     tolerance: 1e-5,
 };
 
-pub const GRAPH: Setting = Setting { style: Style::Graph, vector_bits: 128, ..F64 };
+pub const NODES: Setting = Setting { fusion: Fusion::Nodes, vector_bits: 128, ..F64 };
+pub const OPERATIONS: Setting = Setting { fusion: Fusion::Operations, ..NODES };
 
 pub fn lowered(module: &Module, entry: FuncId, setting: Setting) -> Lowered {
     let mut options = Options::new("test");
     options.float = setting.float;
     options.vector_bits = setting.vector_bits;
-    options.style = setting.style;
+    options.fusion = setting.fusion;
     lower::lower(module, entry, &options).unwrap_or_else(|unsupported| panic!("{unsupported}"))
 }
 

@@ -1,7 +1,7 @@
 //! Scans, conditions and loops: bodies become steps of the plan, however their operands come and whoever reads results.
 
 use crate::{
-    compare::{F32, F64, GRAPH, check, lowered},
+    compare::{F32, F64, NODES, OPERATIONS, check, lowered},
     network::{dims, inputs},
 };
 use graph::{Array, DType, Module, parse::parse, verify::verify};
@@ -81,7 +81,7 @@ fn everywhere(main: &str, sizes: &[&[(&str, i64)]]) {
     for size in sizes {
         let dims = dims(size);
         let inputs = inputs(&module, entry, &dims);
-        for setting in [F64, GRAPH, F32] {
+        for setting in [F64, NODES, OPERATIONS, F32] {
             if let Err(message) = check(&module, entry, &inputs, &dims, setting) {
                 panic!("{size:?}, {setting:?}: {message}");
             }
@@ -211,7 +211,7 @@ fn checks_inside_of_bodies() {
     for (last, fails) in [(4.0, false), (5.0, true), (-1.0, true)] {
         let index = Array::from_fn(DType::I32, &[3, 2], |at| if at[0] == 2 { last } else { 1.0 });
         let inputs = [float(&[4]), float(&[5, 4]), index];
-        for setting in [F64, GRAPH] {
+        for setting in [F64, NODES, OPERATIONS] {
             if let Err(message) = check(&module, entry, &inputs, &dims(&[]), setting) {
                 panic!("{last}: {message}");
             }

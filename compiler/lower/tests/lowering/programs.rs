@@ -1,7 +1,7 @@
 //! Whole training steps with dynamic dimensions: fusion, reductions, contractions and memory together.
 
 use crate::{
-    compare::{F32, F64, GRAPH, Setting, check, lowered},
+    compare::{F32, F64, NODES, OPERATIONS, Setting, check, lowered},
     network::{Net, dims, fixed, inputs, shape},
 };
 use graph::{DType, Module, Op, Role, ops};
@@ -12,7 +12,7 @@ fn everywhere(module: &Module, entry: graph::FuncId, sizes: &[&[(&str, i64)]], f
     for size in sizes {
         let dims = dims(size);
         let inputs = inputs(module, entry, &dims);
-        for setting in [F64, GRAPH, Setting { tolerance: f32_tolerance, ..F32 }] {
+        for setting in [F64, NODES, OPERATIONS, Setting { tolerance: f32_tolerance, ..F32 }] {
             if let Err(message) = check(module, entry, &inputs, &dims, setting) {
                 panic!("{size:?}, {setting:?}: {message}");
             }
@@ -124,7 +124,7 @@ fn an_index_out_of_bounds_ends_the_run() {
 fn element_chains_are_one_kernel() {
     let (module, entry) = perceptron();
     let fused = lowered(&module, entry, F64).kernels.len();
-    let single = lowered(&module, entry, GRAPH).kernels.len();
+    let single = lowered(&module, entry, NODES).kernels.len();
     assert!(fused <= 24 && single > 2 * fused, "{fused} kernels fused, {single} node by node");
 }
 
@@ -158,7 +158,7 @@ fn equal_kernels_are_kept_once() {
     net.result("x", Role::Output, x);
     net.result("y", Role::Output, y);
     let (module, entry) = net.finish();
-    let lowered = lowered(&module, entry, GRAPH);
+    let lowered = lowered(&module, entry, NODES);
     let calls = lowered.kernels.len();
     let linked = lower::link(vec![lowered]);
     assert!(linked.kernels.len() * 4 <= calls, "{} kernels for {calls} calls", linked.kernels.len());
@@ -175,7 +175,7 @@ fn temporaries_share_memory() {
     }
     net.result("x", Role::Output, x);
     let (module, entry) = net.finish();
-    let lowered = lowered(&module, entry, GRAPH);
+    let lowered = lowered(&module, entry, NODES);
     assert_eq!(lowered.plan.steps.len(), 8);
     // Two take turns; each is rounded up to cache lines.
     assert_eq!(lowered.plan.workspace, batch() * (2 * 832));

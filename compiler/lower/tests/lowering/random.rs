@@ -1,7 +1,7 @@
 //! Random graphs: whatever operators meet, in whatever order, fused or not, the results are the same.
 
 use crate::{
-    compare::{F64, GRAPH, Setting, check},
+    compare::{F64, NODES, OPERATIONS, Setting, check},
     network::{dims, inputs, shape},
 };
 use graph::{Builder, DType, FuncId, Function, Module, NodeId, Op, Param, Role, Type, ops};
@@ -160,5 +160,6 @@ fn random_graphs_fused() {
 
 #[test]
 fn random_graphs_node_by_node() {
-    graphs(150..200, Setting { tolerance: 1e-9, ..GRAPH });
+    graphs(150..200, Setting { tolerance: 1e-9, ..NODES });
+    graphs(150..200, Setting { tolerance: 1e-9, ..OPERATIONS });
 }

@@ -1,6 +1,6 @@
 //! Every sample of every operator, in f64, f32 and kernel by kernel.
 
-use crate::compare::{F32, F64, GRAPH, Setting, check};
+use crate::compare::{F32, F64, NODES, OPERATIONS, Setting, check};
 use graph::{Builder, Function, Module, Op, Param, Role, Sample, Type};
 use shape::Dim;
 use std::collections::BTreeMap;
@@ -77,5 +77,6 @@ fn samples_in_f32() {
 
 #[test]
 fn samples_kernel_by_kernel() {
-    all_samples(GRAPH);
+    all_samples(NODES);
+    all_samples(OPERATIONS);
 }

@@ -201,6 +201,7 @@ impl<'p> Checker<'p> {
             self.frame().allows_weights = false;
             self.frame().function.composite = Some(def.name.text.clone());
         }
+        self.frame().function.operation = self.is_operation(def);
         for (param, value) in def.config.iter().flat_map(|list| &list.params).zip(config) {
             let value = self.settle(value);
             self.frame().bind(&param.name.text, value, param.name.span);
