@@ -180,6 +180,18 @@ pub fn call(
     weights: &BTreeMap<String, Tensor>,
     dims: &Dims,
 ) -> Result<Vec<Tensor>, Fault> {
+    let owned = arguments(cx, entry, inputs, weights)?;
+    let args: Vec<&Tensor> = owned.iter().collect();
+    Ok(entry.call(&mut Arena::new(), pool, &args, dims)?)
+}
+
+/// A value for each argument, in order.
+pub fn arguments(
+    cx: &Cx,
+    entry: &Entry,
+    inputs: &BTreeMap<String, Tensor>,
+    weights: &BTreeMap<String, Tensor>,
+) -> Result<Vec<Tensor>, Fault> {
     let info = entry.info();
     let wanted: Vec<&str> =
         info.args.iter().filter(|arg| arg.role == Role::Input).map(|arg| arg.name.as_str()).collect();
@@ -202,8 +214,7 @@ pub fn call(
             _ => weight(arg, dtype, cx.rounds(), weights)?,
         });
     }
-    let args: Vec<&Tensor> = owned.iter().collect();
-    Ok(entry.call(&mut Arena::new(), pool, &args, dims)?)
+    Ok(owned)
 }
 
 fn input(

@@ -1,10 +1,10 @@
-//! Code of a model for one verb, which may be made to stop at the first value that is not finite.
+//! Code of a model for one verb, which may be made to stop at the first value that is not finite, or to take its times.
 
 use crate::{
     cx::Cx,
     fault::{Fault, InSession},
 };
-use driver::{Session, Trace, Watching};
+use driver::{Profile, Session, Trace, Watching};
 use exec::{Pool, Program};
 use graph::FuncId;
 use sema::Built;
@@ -12,6 +12,7 @@ use sema::Built;
 pub struct Code {
     pub program: Program,
     watching: Option<Watching>,
+    pub profile: Profile,
 }
 
 impl Code {
@@ -25,12 +26,13 @@ impl Code {
         if !nan {
             let compiled =
                 session.compile(built, entries, &cx.cache, &mut Trace::default()).within(session)?;
-            return Ok(Code { program: compiled.load().within(session)?, watching: None });
+            let (program, profile) = compiled.load_profiled().within(session)?;
+            return Ok(Code { program, watching: None, profile });
         }
         let watching = session.compile_watching(built, entries, &cx.cache).within(session)?;
-        let mut program = watching.compiled.load().within(session)?;
+        let (mut program, profile) = watching.compiled.load_profiled().within(session)?;
         program.record_failures();
-        Ok(Code { program, watching: Some(watching) })
+        Ok(Code { program, watching: Some(watching), profile })
     }
 
     /// The fault of a call, told in full where a value that is not finite ended it.

@@ -8,6 +8,7 @@ use std::{
     process::{Command, Output},
 };
 use tempfile::TempDir;
+use tensor::{DType, Tensor, npy};
 
 const NETWORK: &str = "layer unit(d: dim)(x: float[n, d]) -> float[n, d] {
     inner = x |> dense(d) |> tanh
@@ -250,4 +251,36 @@ fn a_limit_on_memory_keeps_every_bit() {
     let [free, tight] =
         ["free.safetensors", "tight.safetensors"].map(|file| fs::read(folder.path().join(file)));
     assert!(free.expect("a file") == tight.expect("a file"));
+}
+
+#[test]
+fn a_profile_accounts_for_the_run() {
+    let folder = folder(NETWORK);
+    let x = Tensor::from_vec([8, 6], (0..48).map(f64::from).collect::<Vec<f64>>()).expect("48 numbers");
+    npy::write(&folder.path().join("x.npy"), &x.cast(DType::F32).expect("a cast")).expect("a file");
+    // Products, biases, activations and sums of three units, and the layer behind them, for 8 rows.
+    let work = f64::from(8 * (3 * (2 * 6 * 6 + 3 * 6) + 2 * 6 * 2 + 2));
+    let mut calls = Vec::new();
+    for style in ["compiled", "graph", "eager"] {
+        let call = ["run", "m.model", "--input", "x=x.npy", "--profile", "--threads", "1", "--style", style];
+        let output = dlc(folder.path(), &[&call[..], &["--format", "json"]].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let told = text(&output.stdout);
+        let lines: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        let sum = |key: &str| lines.iter().map(|line| line[key].as_f64().expect("a number")).sum::<f64>();
+        assert_eq!(sum("flops"), work, "{style}: {told}");
+        assert!(sum("seconds") > 0.0 && sum("bytes") > 0.0, "{style}: {told}");
+        let placed = |line: &Value| line["line"].as_str().is_some_and(|line| line.starts_with("m.model:"));
+        assert!(lines.iter().all(placed), "{style}: {told}");
+        calls.push(sum("calls"));
+        let table = dlc(folder.path(), &call);
+        holds(&text(&table.stdout), &["GFLOP/s", "m.model:2", "contract", "on one thread"]);
+    }
+    assert!(calls[0] < calls[1] && calls[1] <= calls[2], "kernel calls by style: {calls:?}");
+}
+
+#[test]
+fn what_does_not_plan_memory_cannot_limit_it() {
+    let told = fails(NETWORK, &["grad", "m.model", "--style", "eager", "--max-memory", "1M"]);
+    holds(&told, &["E0501", "--style eager"]);
 }

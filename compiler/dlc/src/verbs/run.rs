@@ -1,5 +1,6 @@
 //! `dlc run`: one forward pass.
 
+mod profile;
 mod trace;
 
 use crate::{
@@ -26,7 +27,7 @@ const SHOWN: usize = 64;
 /// Run a model once
 #[derive(Args)]
 #[command(
-    after_help = "Examples:\n  dlc run digits.model --input images.npz --weights runs/digits/checkpoints/best.safetensors\n  dlc run linear.model --input x=x.npy --output y.npz\n  dlc run digits.model --input images.npz --trace\n  dlc run digits.model --input images.npz --nan"
+    after_help = "Examples:\n  dlc run digits.model --input images.npz --weights runs/digits/checkpoints/best.safetensors\n  dlc run linear.model --input x=x.npy --output y.npz\n  dlc run digits.model --input images.npz --trace\n  dlc run digits.model --input images.npz --nan\n  dlc run digits.model --input images.npz --profile"
 )]
 pub struct Arguments {
     file: PathBuf,
@@ -40,10 +41,13 @@ pub struct Arguments {
     #[arg(long, value_name = "PLACE")]
     output: Vec<String>,
     /// Show what every line of the source gives, computed by the reference interpreter
-    #[arg(long)]
+    #[arg(long, group = "told")]
     trace: bool,
-    /// How --trace shows it
-    #[arg(long, value_enum, default_value_t = TextOrJson::Human, requires = "trace")]
+    /// Show where the time of compiled code goes, kernel by kernel
+    #[arg(long, group = "told", conflicts_with = "nan")]
+    profile: bool,
+    /// How --trace and --profile show it
+    #[arg(long, value_enum, default_value_t = TextOrJson::Human, requires = "told")]
     format: TextOrJson,
     /// Stop at the line that makes the first NaN or infinity: compiled with a test of every value
     #[arg(long)]
@@ -55,6 +59,7 @@ pub struct Arguments {
 pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let mut session = cx.session(&arguments.file)?;
     session.options.sema.write_out = arguments.trace || arguments.nan;
+    session.options.profile = arguments.profile;
     let (built, warnings) = session.build(cx.model(), false).within(&session)?;
     cx.warn(&warnings, &session);
     let mut inputs = parameters::read_inputs(cx, &arguments.input)?;
@@ -99,6 +104,9 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     }
     if arguments.output.is_empty() && arguments.format == TextOrJson::Human {
         outputs.iter().try_for_each(|(name, tensor)| output::print(&shown(name, tensor)))?;
+    }
+    if arguments.profile {
+        profile::profile(cx, &code, &pool, (&inputs, &weights), &dims, arguments.format)?;
     }
     Ok(())
 }
