@@ -20,8 +20,7 @@ class Bottleneck(nnx.Module):
             self.conv_bn_3 = ConvBN(cin, 4 * c, stride=stride, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        y = nnx.relu(self.conv_bn(x))
-        y = nnx.relu(self.conv_bn_1(y))
+        y = nnx.relu(self.conv_bn_1(nnx.relu(self.conv_bn(x))))
         return nnx.relu(self.conv_bn_2(y) + (self.conv_bn_3(x) if self.shortens else x))
 
 
@@ -117,7 +116,4 @@ class ResNet18(nnx.Module):
         return {"logits": self.dense(x.mean((1, 2)))}
 
 
-NETWORKS = {
-    "resnet18": Network(ResNet18, cross_entropy),
-    "resnet50": Network(ResNet50, cross_entropy),
-}
+NETWORKS = {"resnet18": Network(ResNet18, cross_entropy), "resnet50": Network(ResNet50, cross_entropy)}
