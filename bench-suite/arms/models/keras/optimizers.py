@@ -1,7 +1,13 @@
-"""The optimiser that the registry tells, in Keras."""
+"""The optimiser that the registry tells, in Keras.
+
+Its Adam divides by √v + epsilon before it frees √v of its start at 0, where a `.model` does so after. At the
+first step the two agree for epsilon = eps·√(1 − beta2), which is told here; in the long run theirs is the
+smaller one.
+"""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import keras
@@ -29,7 +35,10 @@ def make(train: dict[str, Any], model: keras.Model) -> keras.Optimizer:
         raise Cannot(f"the weight decay of {name} is another one in Keras")
     kind, renamed = KINDS[name]
     arguments = {"learning_rate": told.pop("lr"), "global_clipnorm": told.pop("clip", None)}
-    arguments |= {renamed.get(key, key): value for key, value in (DEFAULTS[name] | told).items()}
+    told = DEFAULTS[name] | told
+    if name.startswith("adam"):
+        told["eps"] *= math.sqrt(1 - told.get("beta2", 0.999))
+    arguments |= {renamed.get(key, key): value for key, value in told.items()}
     optimizer = kind(**arguments)
     if name == "adamw":
         optimizer.exclude_from_weight_decay([x for x in model.trainable_variables if len(x.shape) < 2])
