@@ -56,7 +56,7 @@ impl Figures {
             )
             .child(table.html())
             .child(el("p").child(link))
-            .child(el("pre").child(el("code").text(command)));
+            .child(el("pre").attr("tabindex", "0").child(el("code").text(command)));
         element.child(details)
     }
 }

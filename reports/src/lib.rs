@@ -14,7 +14,8 @@ mod record;
 mod results;
 pub mod statistics;
 mod table;
+pub mod training;
 
-pub use page::{PageOptions, page};
+pub use page::{PageOptions, page, quoted};
 pub use reading::Limits;
 pub use results::{Collector, Results};

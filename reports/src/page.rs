@@ -187,7 +187,7 @@ impl Page<'_> {
 }
 
 /// As a shell takes it for one word.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=@+%".contains(c);
     match !word.is_empty() && word.chars().all(plain) {
         true => word.into(),
@@ -211,11 +211,11 @@ pub(crate) fn document(title: &str, content: impl IntoIterator<Item = Element>) 
 }
 
 /// A paragraph.
-fn p(text: impl Into<String>) -> Element {
+pub(crate) fn p(text: impl Into<String>) -> Element {
     el("p").text(text)
 }
 
 /// Figures side by side where there is room.
-fn grid(figures: Vec<Element>) -> Element {
+pub(crate) fn grid(figures: Vec<Element>) -> Element {
     el("div").class(if figures.len() == 1 { "alone" } else { "figures" }).children(figures)
 }

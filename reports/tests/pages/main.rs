@@ -5,6 +5,7 @@
 mod honest;
 mod hostile;
 mod invented;
+mod training;
 mod valid;
 mod whole;
 

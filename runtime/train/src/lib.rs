@@ -46,6 +46,6 @@ pub use host::Host;
 pub use log::{Line, parse_lines};
 pub use parameters::{Parameters, fit_dtype};
 pub use predict::predict;
-pub use report::report;
+pub use reports::training::About;
 pub use spec::{CheckpointPolicy, Direction, EarlyStop, Every, Fit, Length, Metric, Plateau, Spec};
-pub use trainer::{Outcome, RunOptions, train, train_on, write_report};
+pub use trainer::{Outcome, RunOptions, train, train_on};

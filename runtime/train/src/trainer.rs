@@ -16,11 +16,12 @@ use abi::Role;
 use base::{Diagnostic, Severity};
 use data::{Batches, Loader, Rows};
 use exec::Arena;
+use reports::training::About;
 use std::{
     path::{Path, PathBuf},
     time::Instant,
 };
-use tensor::file::{Disk, Os};
+use tensor::file::Disk;
 
 const CONFIG_FILE: &str = "config.json";
 const REPORT_FILE: &str = "report.html";
@@ -36,6 +37,8 @@ pub struct RunOptions {
     pub start: Option<Parameters>,
     /// A line of progress on standard error, where that is a terminal.
     pub progress: bool,
+    /// What the run's page says besides the log.
+    pub about: About,
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -60,7 +63,7 @@ pub fn train_on(context: &Context, options: &RunOptions, host: &Host) -> Result<
     let mut run = Run::begin(context, options, host)?;
     let ended = run.train();
     // The curves are worth seeing above all when training failed.
-    let reported = write_report_on(host.disk, &run.directory, &context.spec.model);
+    let reported = write_report(host.disk, &run.directory, &context.spec.model, &options.about);
     match (ended, reported) {
         (Err(fault), Err(other)) => return Err(fault.note(format!("and then: {}", other.message))),
         (ended, reported) => ended.and(reported)?,
@@ -359,15 +362,11 @@ impl<'a> Run<'a> {
 }
 
 /// Makes `report.html` of a run directory anew, from its log and configuration.
-pub fn write_report(directory: &Path, model: &str) -> Result<(), Diagnostic> {
-    write_report_on(&Os, directory, model)
-}
-
-fn write_report_on(disk: &dyn Disk, directory: &Path, model: &str) -> Result<(), Diagnostic> {
+fn write_report(disk: &dyn Disk, directory: &Path, model: &str, about: &About) -> Result<(), Diagnostic> {
     let path = directory.join(CONFIG_FILE);
     let config = std::fs::read_to_string(&path)
         .map_err(|fault| Diagnostic::error("E0708", format!("cannot read `{}`: {fault}", path.display())))?;
-    let page = report(model, &read_lines(&directory.join(METRICS_FILE))?, &config)?;
+    let page = report(model, &read_lines(&directory.join(METRICS_FILE))?, &config, about);
     tensor::file::write_atomically_on(disk, &directory.join(REPORT_FILE), page.as_bytes())
 }
 

@@ -18,7 +18,7 @@ use line::LEARNING_RATE;
 use std::path::Path;
 use tensor::{Tensor, philox::Stream};
 use train::{
-    Checkpoint, CheckpointPolicy, Direction, EarlyStop, Every, Fit, Length, Line, Metric, Parameters,
+    About, Checkpoint, CheckpointPolicy, Direction, EarlyStop, Every, Fit, Length, Line, Metric, Parameters,
     RunOptions, Spec, SplitName, evaluate, predict, roc_auc, train,
 };
 
@@ -143,6 +143,18 @@ fn an_interrupted_run_resumes_bit_for_bit() {
         log(directory).into_iter().map(|line| Line { seconds: 0.0, ..line }).collect()
     };
     assert_eq!(untimed(&cut), untimed(&whole));
+    // The page shows the run as if it had never stopped.
+    let curve = |directory: &Path| {
+        let page = std::fs::read_to_string(directory.join("report.html")).unwrap();
+        page.split("<desc id=\"f1d\">loss by step: ")
+            .nth(1)
+            .unwrap()
+            .split("</svg>")
+            .next()
+            .unwrap()
+            .to_string()
+    };
+    assert_eq!(curve(&cut), curve(&whole));
     for file in ["last.safetensors", "best.safetensors"] {
         let read = |directory: &Path| Checkpoint::read(&directory.join("checkpoints").join(file)).unwrap();
         let (a, b) = (read(&cut), read(&whole));
@@ -346,7 +358,10 @@ fn a_run_can_begin_with_given_weights() {
         };
         let directory = folder.path().join(format!("{name}{}", weights.tensors[name].len()));
         let start = Some(Parameters::from_weights(weights));
-        train(&bench.context(), &RunOptions { directory, resume: false, start, progress: false })
+        train(
+            &bench.context(),
+            &RunOptions { directory, resume: false, start, progress: false, about: About::default() },
+        )
     };
     let outcome = start("w", vec![5.0, 6.0]).unwrap();
     assert_eq!(outcome.parameters.get(abi::Role::Weight, "w").unwrap().to_f64_vec(), [5.0, 6.0]);

@@ -19,8 +19,8 @@ use parts::NOISE;
 use std::path::Path;
 use tensor::{Tensor, philox::Stream};
 use train::{
-    Checkpoint, CheckpointPolicy, Every, Length, Line, Parameters, Plateau, RunOptions, Spec, SplitName,
-    evaluate, train,
+    About, Checkpoint, CheckpointPolicy, Every, Length, Line, Parameters, Plateau, RunOptions, Spec,
+    SplitName, evaluate, train,
 };
 
 const ROWS: usize = 60;
@@ -135,7 +135,13 @@ fn averages_begin_at_given_weights() {
         ..Default::default()
     };
     let start = Some(Parameters::from_weights(weights));
-    let options = RunOptions { directory: folder.path().join("run"), resume: false, start, progress: false };
+    let options = RunOptions {
+        directory: folder.path().join("run"),
+        resume: false,
+        start,
+        progress: false,
+        about: About::default(),
+    };
     let parameters = train(&bench.context(), &options).unwrap().parameters;
     let w = number(&parameters, Role::Weight, "w");
     let average = number(&parameters, Role::Optimizer, "ema/w");

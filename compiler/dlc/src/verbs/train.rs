@@ -21,7 +21,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use train::{Context, Evaluation, Host, RunOptions};
+use train::{About, Context, Evaluation, Host, RunOptions};
 
 /// Train a model; the run's folder gets configuration, log, checkpoints and a page with curves
 #[derive(Args)]
@@ -88,6 +88,7 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
         resume: arguments.resume.is_some(),
         start,
         progress: !cx.everywhere.quiet,
+        about: about(cx, &pool),
     };
     let interrupted = interruption()?;
     let stop = |_| interrupted.load(Ordering::Relaxed);
@@ -110,6 +111,20 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
         return Err(Fault::Interrupted);
     }
     output::print(&format!("{text}\n{}\n", directory.join("report.html").display()))
+}
+
+/// What the run's page says of the command, the program and the machine.
+fn about(cx: &Cx, pool: &exec::Pool) -> About {
+    let words = std::env::args_os().skip(1).map(|word| reports::quoted(&word.to_string_lossy()));
+    let command = ["dlc".to_string()].into_iter().chain(words).collect::<Vec<_>>().join(" ");
+    let target = llvm::Target::native();
+    let mut environment = vec![
+        ("dlc".to_string(), format!("{}, LLVM {}", driver::VERSION, llvm::version())),
+        ("processor".to_string(), format!("{} ({})", target.cpu, target.triple)),
+        ("threads".to_string(), pool.threads().to_string()),
+    ];
+    environment.extend(cx.everywhere.seed.map(|seed| ("seed".to_string(), seed.to_string())));
+    About { command, environment }
 }
 
 /// Becomes true when somebody wants the program to end (Ctrl-C, or a signal to terminate): then a checkpoint is written
