@@ -9,7 +9,7 @@ mod rows;
 pub(crate) use axis::{Axis, Unit, drawable};
 pub(crate) use curves::{Curves, Series, curves};
 pub(crate) use marker::Marker;
-pub(crate) use rows::{Fill, Mark, Row, rows};
+pub(crate) use rows::{Fill, Mark, Row, Tone, rows};
 
 use crate::html::{Element, el};
 use canvas::Canvas;
@@ -36,6 +36,8 @@ impl Ink {
     pub const TEXT: Ink = Ink(0);
     pub const FAINT: Ink = Ink(1);
     pub const GRID: Ink = Ink(2);
+    /// Bold text.
+    pub const STRONG: Ink = Ink(3);
     /// Told apart by people with any kind of colour vision (after Okabe and Ito).
     pub const SERIES: [Ink; 8] = [Ink(4), Ink(5), Ink(6), Ink(7), Ink(8), Ink(9), Ink(10), Ink(11)];
 

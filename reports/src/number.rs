@@ -75,6 +75,9 @@ pub fn scaled(value: f64) -> String {
 
 /// `1.24×`: never more digits than were measured.
 pub fn ratio(value: f64) -> String {
+    if value == 0.0 {
+        return "0×".into();
+    }
     let decimals = if value < 9.995 { 2 } else { 1 };
     if value < 99.95 { format!("{value:.decimals$}×") } else { format!("{}×", scaled(value)) }
 }

@@ -56,13 +56,21 @@ pub(crate) enum Mark {
     },
 }
 
+/// How a name stands out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Tone {
+    Plain,
+    /// Nothing can be said of it.
+    Faint,
+    Strong,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub label: String,
     /// Stands at the right end.
     pub value: String,
-    /// Faint where nothing can be said of it.
-    pub faint: bool,
+    pub tone: Tone,
     pub marks: Vec<Mark>,
 }
 
@@ -102,7 +110,11 @@ fn draw(root: &Area, x: &Axis, rows: &[Row], reference: Option<f64>, below: u32)
         for mark in &row.marks {
             draw_mark(root, mark, &middle)?;
         }
-        let ink = if row.faint { Ink::FAINT } else { Ink::TEXT };
+        let ink = match row.tone {
+            Tone::Plain => Ink::TEXT,
+            Tone::Faint => Ink::FAINT,
+            Tone::Strong => Ink::STRONG,
+        };
         let (_, y) = middle(x.low);
         let at_side = |side| text(ink).pos(Pos::new(side, VPos::Center));
         root.draw(&Text::new(label.clone(), (left as i32 - 12, y), at_side(HPos::Right)))?;

@@ -3,7 +3,7 @@
 use super::{Page, Section, grid, p};
 use crate::{
     arms::{OURS, look},
-    chart::{Axis, Fill, Ink, Mark, Row, Unit, rows},
+    chart::{Axis, Fill, Mark, Row, Tone, Unit, rows},
     figure::Figure,
     html::Element,
     number::{bytes, scaled, seconds},
@@ -59,7 +59,7 @@ fn start_figure(page: &mut Page, cell: &Cell, arms: &[&Measured]) -> Element {
         ];
         let marks = parts.into_iter().filter(|(from, to, _)| to > from);
         let marks = marks.map(|(from, to, fill)| Mark::Bar { from, to, ink, fill }).collect();
-        drawn.push(Row { label: one.title(), value: seconds(whole(one)), faint: false, marks });
+        drawn.push(Row { label: one.title(), value: seconds(whole(one)), tone: tone(one), marks });
     }
     let ours = arms.iter().find(|one| one.arm.arm == OURS);
     let mut table = Table::new(format!("{}: until the first result", cell.title()))
@@ -93,6 +93,11 @@ fn start_figure(page: &mut Page, cell: &Cell, arms: &[&Measured]) -> Element {
         command: page.command(arms.iter().copied()),
     };
     page.figure(figure)
+}
+
+/// Ours is found at a glance.
+fn tone(one: &Measured) -> Tone {
+    if one.arm.arm == OURS { Tone::Strong } else { Tone::Plain }
 }
 
 /// Which is ahead, and from which call on.
@@ -139,14 +144,13 @@ fn memory_figure(page: &mut Page, cell: &Cell, arms: &[(&Measured, f64)]) -> Ele
     let (mut drawn, mut spoken) = (Vec::new(), Vec::new());
     for (one, size) in arms {
         let (ink, _) = look(&one.arm.arm);
-        let ink: Ink = ink;
         let bar = Mark::Bar {
             from: 0.0,
             to: *size,
             ink,
             fill: if one.arm.arm == OURS { Fill::Full } else { Fill::Light },
         };
-        drawn.push(Row { label: one.title(), value: bytes(*size), faint: false, marks: vec![bar] });
+        drawn.push(Row { label: one.title(), value: bytes(*size), tone: tone(one), marks: vec![bar] });
         spoken.push(format!("{} {}", one.title(), bytes(*size)));
         table.row(vec![Entry::text(one.title()), Entry::number(Some(*size), bytes)]);
     }

@@ -3,7 +3,7 @@
 use super::{Page, Section, grid, p};
 use crate::{
     arms::{look, title},
-    chart::{Axis, Ink, Mark, Marker, Row, Unit, rows},
+    chart::{Axis, Ink, Mark, Marker, Row, Tone, Unit, rows},
     figure::Figure,
     html::{Element, el},
     number::{counted, ratio, seconds},
@@ -122,7 +122,7 @@ fn figure(page: &mut Page, mode: &Mode, groups: &[(String, Summary)], used: Vec<
             Mark::Interval { from: mean.low, to: mean.high, ink },
             Mark::Marker { at: mean.value, ink, marker },
         ];
-        drawn.push(Row { label: label.clone(), value: ratio(mean.value), faint: false, marks });
+        drawn.push(Row { label: label.clone(), value: ratio(mean.value), tone: Tone::Plain, marks });
         spoken.push(format!("{label} {}", ratio(mean.value)));
         let of = |value: f64| Entry::number(Some(value), ratio);
         let count = |value: &usize| Entry::count(Some(*value as u64));

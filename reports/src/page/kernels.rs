@@ -2,7 +2,7 @@
 
 use super::{Page, Section, grid, p, quoted};
 use crate::{
-    chart::{Axis, Curves, Fill, Ink, Mark, Marker, Row, Series, Unit, curves, rows},
+    chart::{Axis, Curves, Fill, Ink, Mark, Marker, Row, Series, Tone, Unit, curves, rows},
     figure::Figure,
     html::Element,
     number::{percent, seconds, short},
@@ -215,7 +215,7 @@ fn lines_figure(
         .map(|(line, time)| Row {
             label: line.clone(),
             value: percent(time / whole),
-            faint: false,
+            tone: Tone::Plain,
             marks: vec![Mark::Bar { from: 0.0, to: time / whole, ink: Ink::SERIES[0], fill: Fill::Full }],
         })
         .collect();

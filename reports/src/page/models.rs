@@ -3,7 +3,7 @@
 use super::{Page, Section, grid, p};
 use crate::{
     arms::look,
-    chart::{Axis, Mark, Row, Unit, rows},
+    chart::{Axis, Mark, Row, Tone, Unit, rows},
     figure::Figure,
     html::{Element, el},
     number::{bytes, plain, ratio, seconds, short},
@@ -22,7 +22,7 @@ const LOGARITHMIC_FROM: f64 = 8.0;
 
 pub(super) fn section(page: &mut Page) -> Option<Section> {
     let mut body = vec![p(
-        "Medians, and below each the ratio to dlc; grey where there is no difference beyond the noise. Boxes are \
+        "Medians, and beside each the ratio to dlc; grey where there is no difference beyond the noise. Boxes are \
          quartiles of all samples with their extremes, ticks are samples.",
     )];
     let results = page.results;
@@ -154,9 +154,12 @@ fn row(page: &Page, one: &Measured, samples: &[f64]) -> Row {
         marks.extend(one.seconds().map(|at| Mark::Marker { at, ink, marker }));
     }
     let compared = page.results.compare(one);
-    let faint = compared.is_some_and(|compared| compared.verdict == Verdict::NoDifference)
-        && one.arm.arm != crate::arms::OURS;
-    Row { label: one.title(), value: seconds(one.seconds().unwrap_or(0.0)), faint, marks }
+    let tone = match compared.map(|compared| compared.verdict) {
+        _ if one.arm.arm == crate::arms::OURS => Tone::Strong,
+        Some(Verdict::NoDifference) => Tone::Faint,
+        _ => Tone::Plain,
+    };
+    Row { label: one.title(), value: seconds(one.seconds().unwrap_or(0.0)), tone, marks }
 }
 
 fn table(page: &Page, cell: &Cell, all: &[&Measured]) -> Table {

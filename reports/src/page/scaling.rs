@@ -3,7 +3,7 @@
 use super::{Page, Section, grid, p};
 use crate::{
     arms::{OURS, look},
-    chart::{Axis, Curves, Mark, Row, Series, Unit, curves, rows},
+    chart::{Axis, Curves, Mark, Row, Series, Tone, Unit, curves, rows},
     figure::Figure,
     html::Element,
     number::{number, ratio, scaled, seconds},
@@ -173,7 +173,7 @@ fn figure(page: &mut Page, along: &Along, rest: &[String], group: &[&Measured]) 
 /// condition.
 fn gain(page: &mut Page, along: &Along, mode: &Mode, [from, to]: [f64; 2], group: &[&Measured]) -> Element {
     let rate = |one: &Measured| one.cell.batch.unwrap_or(1) as f64 / one.seconds().unwrap_or(f64::NAN);
-    let title = format!("{}: from {} to {} {}", mode.title(), number(from), number(to), along.name());
+    let title = format!("{}: {} from {} to {}", mode.title(), along.name(), number(from), number(to));
     let mut table = Table::new(format!("{title}: how many times the examples per second"))
         .texts(["framework", "model", "conditions"])
         .numbers(["gain"]);
@@ -212,7 +212,7 @@ fn gain(page: &mut Page, along: &Along, mode: &Mode, [from, to]: [f64; 2], group
         let mean = geometric_mean(gains).unwrap_or(f64::NAN);
         let marks = vec![Mark::Points { values: gains.clone(), ink }, Mark::Marker { at: mean, ink, marker }];
         spoken.push(format!("{} {}", crate::arms::title(arm), ratio(mean)));
-        drawn.push(Row { label: crate::arms::title(arm), value: ratio(mean), faint: false, marks });
+        drawn.push(Row { label: crate::arms::title(arm), value: ratio(mean), tone: Tone::Plain, marks });
     }
     let figure = Figure {
         title: format!("{title}. Geometric means, and a tick for each model and condition."),

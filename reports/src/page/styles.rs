@@ -3,18 +3,17 @@
 use super::{Page, Section, grid, p};
 use crate::{
     arms::look,
-    chart::{Axis, Fill, Mark, Row, Unit, rows},
+    chart::{Axis, Ink, Mark, Marker, Row, Tone, Unit, rows},
     figure::Figure,
-    html::{Element, el},
-    number::{counted, ratio, seconds},
+    html::Element,
+    number::{ratio, seconds},
     results::{Cell, Measured, Mode},
-    statistics::{Pair, geometric_mean_of},
+    statistics::{Pair, geometric_mean, geometric_mean_of},
     table::{Entry, Table},
 };
 use std::collections::BTreeMap;
 
-const STYLES: [(&str, Fill); 3] =
-    [("dlc-eager", Fill::Outline), ("dlc-graph", Fill::Light), ("dlc", Fill::Full)];
+const STYLES: [&str; 3] = ["dlc-eager", "dlc-graph", "dlc"];
 
 /// The same cell in all three styles.
 struct Triple<'r> {
@@ -31,7 +30,7 @@ pub(super) fn section(page: &mut Page) -> Option<Section> {
         let arms = results.of_cell(cell);
         let find =
             |name: &str| arms.iter().copied().find(|one| one.arm.arm == name && one.seconds().is_some());
-        let [Some(eager), Some(graph), Some(compiled)] = STYLES.map(|(name, _)| find(name)) else { continue };
+        let [Some(eager), Some(graph), Some(compiled)] = STYLES.map(find) else { continue };
         let arms = [eager, graph, compiled];
         triples.push(Triple { cell, arms, times: arms.map(|one| one.seconds().unwrap_or(f64::NAN)) });
     }
@@ -78,28 +77,11 @@ fn sentence(mode: &Mode, triples: &[&Triple]) -> String {
 }
 
 fn figure(page: &mut Page, mode: &Mode, triples: &[&Triple]) -> Element {
-    let relative = |triple: &Triple| triple.times.map(|time| time / triple.times[2]);
-    let axis = Axis::from_zero(
-        "time, compiled = 1",
-        Unit::Ratio,
-        triples.iter().flat_map(|triple| relative(triple)),
-    );
-    let (ink, _) = look("dlc");
-    let mut drawn = Vec::new();
     let mut table = Table::new(format!("{}: median time by style", mode.title()))
         .texts(["model", "conditions"])
         .numbers(["eager", "graph", "compiled", "planning", "fusion", "both"]);
+    let mut models: BTreeMap<(usize, &str), Vec<[f64; 2]>> = BTreeMap::new();
     for triple in triples {
-        for ((name, fill), (value, time)) in STYLES.iter().zip(relative(triple).into_iter().zip(triple.times))
-        {
-            let style = name.strip_prefix("dlc-").unwrap_or("compiled");
-            let label = match *fill {
-                Fill::Outline => format!("{}, {}", triple.cell.model, style),
-                _ => style.to_string(),
-            };
-            let bar = Mark::Bar { from: 0.0, to: value, ink, fill: *fill };
-            drawn.push(Row { label, value: seconds(time), faint: false, marks: vec![bar] });
-        }
         let [eager, graph, compiled] = triple.times;
         let of = |value: f64| Entry::number(Some(value), ratio);
         let time = |value: f64| Entry::number(Some(value), seconds);
@@ -113,18 +95,44 @@ fn figure(page: &mut Page, mode: &Mode, triples: &[&Triple]) -> Element {
             of(graph / compiled),
             of(eager / compiled),
         ]);
+        let model = (triple.cell.model_number, triple.cell.model.as_str());
+        models.entry(model).or_default().push([eager / compiled, graph / compiled]);
     }
+    // A row a model: the mean over its batches and threads.
+    let mean = |ratios: &[[f64; 2]], which: usize| {
+        geometric_mean(&ratios.iter().map(|pair| pair[which]).collect::<Vec<_>>()).unwrap_or(f64::NAN)
+    };
+    let (ink, compiled_marker) = look("dlc");
+    let legend = [
+        (ink, compiled_marker, "compiled"),
+        (Ink::SERIES[1], Marker::Diamond, "graph: without fusion"),
+        (Ink::SERIES[7], Marker::Square, "eager: without planning too"),
+    ];
+    let mut drawn = Vec::new();
+    let mut ends = vec![1.0];
+    for ((_, model), ratios) in &models {
+        let values = [1.0, mean(ratios, 1), mean(ratios, 0)];
+        ends.extend(values);
+        let (low, high) = (values.into_iter().fold(1.0, f64::min), values.into_iter().fold(1.0, f64::max));
+        let mut marks = vec![Mark::Interval { from: low, to: high, ink: Ink::GRID }];
+        marks.extend(values.iter().zip(&legend).map(|(at, (ink, marker, _))| Mark::Marker {
+            at: *at,
+            ink: *ink,
+            marker: *marker,
+        }));
+        drawn.push(Row { label: (*model).to_string(), value: ratio(values[2]), tone: Tone::Plain, marks });
+    }
+    let axis = Axis::from_zero("time, compiled = 1×", Unit::Ratio, ends.into_iter());
     let figure = Figure {
         title: format!(
-            "{} in three styles, {}. Outlined: eager; light: graph; full: compiled.",
-            mode.title(),
-            counted(triples.len(), "row")
+            "{} in three styles: means of each model, and how much both buy together",
+            mode.title()
         ),
         description: sentence(mode, triples),
         chart: rows(&axis, &drawn, Some(1.0)),
-        legend: Vec::new(),
+        legend: legend.into_iter().map(|(ink, marker, name)| (ink, marker, name.to_string())).collect(),
         table,
         command: page.command(triples.iter().flat_map(|triple| triple.arms)),
     };
-    el("div").class("whole").child(page.figure(figure))
+    page.figure(figure)
 }
