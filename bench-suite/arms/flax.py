@@ -18,6 +18,8 @@ class Flax(Arm):
     framework = "JAX/Flax"
     package = "flax"
     install = "pip install 'jax[cpu]' flax optax"
+    # In f64 the attention of JAX computes in f32.
+    precisions: ClassVar[tuple[str, ...]] = ("f32", "bf16")
     jit: ClassVar[bool] = True
 
     def begin(self) -> None:
@@ -33,16 +35,18 @@ class Flax(Arm):
         from arms.backends import flax as program
         from arms.models.flax import find, optimizers, weights
 
+        if self.cell.training and self.cell.precision == "bf16":
+            raise Cannot(f"{self.cell.arm} trains with f32 weights only here")
         nnx = self.flax.nnx
         network = find(self.cell.model)
-        arrays = self.cell.inputs()
+        arrays = weights.cast(self.cell.inputs(), self.cell.precision)
         shapes = {name: x.shape for name, x in arrays.items()}
         settings = {name: json.loads(text) for name, text in self.cell.settings.items()}
         # Shapes only, then the weights: nothing is drawn that would be overwritten.
         module = nnx.eval_shape(lambda: network.build(shapes, rngs=nnx.Rngs(0), **settings))
         module.train() if self.cell.training else module.eval()
         graph, state = nnx.split(module)
-        state = weights.fill(state, self.cell.weights())
+        state = weights.fill(state, weights.cast(self.cell.weights(), self.cell.precision))
         self.dtype = self.jax.tree.leaves(nnx.filter_state(state, nnx.Param))[0].dtype
         taken = inspect.signature(type(module).__call__).parameters
         given = {name: x for name, x in arrays.items() if name in taken}
@@ -58,7 +62,9 @@ class Flax(Arm):
         self.run()
 
     def outputs(self) -> Arrays:
-        return self.run.outputs()
+        # NumPy's files have no bf16.
+        widened = {"bfloat16": "float32"}
+        return {name: x.astype(widened.get(x.dtype.name, x.dtype)) for name, x in self.run.outputs().items()}
 
     def loss(self) -> float:
         return self.run.loss()

@@ -19,6 +19,7 @@ class Keras(Arm):
     framework = "Keras"
     package = "keras"
     install = "pip install keras tensorflow-cpu jax torch"
+    precisions: ClassVar[tuple[str, ...]] = ("f32", "bf16")
     backend: ClassVar[str]
     xla: ClassVar[bool] = False
 
@@ -36,13 +37,18 @@ class Keras(Arm):
         if self.backend == "torch":
             threads.tell_torch(self.cell.threads)
             keras.config.set_image_data_format("channels_first")
+        if self.cell.precision == "bf16":
+            keras.config.set_dtype_policy("bfloat16")
         self.keras = keras
         self.program = import_module(f"arms.backends.{self.backend}")
 
     def load(self) -> None:
         from arms.models.keras import find, optimizers, weights
 
+        if self.cell.precision == "bf16" and (self.cell.training or self.cell.model == "gpt2_decode"):
+            raise Cannot(f"{self.cell.arm} trains, and keeps a cache, in f32 only here")
         network = find(self.cell.model)
+        # What is given in f32, layers turn into bf16 themselves.
         arrays, states = self.cell.inputs(), self.cell.weights()
         shapes = {name: x.shape for name, x in arrays.items()}
         settings = {RENAMED.get(n, n): json.loads(text) for n, text in self.cell.settings.items()}
@@ -62,7 +68,9 @@ class Keras(Arm):
         self.run()
 
     def outputs(self) -> Arrays:
-        return self.run.outputs()
+        # NumPy's files have no bf16.
+        widened = {"bfloat16": "float32"}
+        return {name: x.astype(widened.get(x.dtype.name, x.dtype)) for name, x in self.run.outputs().items()}
 
     def loss(self) -> float:
         return self.run.loss()

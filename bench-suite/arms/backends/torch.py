@@ -31,7 +31,8 @@ class Inference:
         self.given.update({name: x for name, x in self.found.items() if name in self.given})
 
     def outputs(self) -> Arrays:
-        return {name: x.numpy() for name, x in self.found.items() if name not in self.given}
+        found = {name: x for name, x in self.found.items() if name not in self.given}
+        return {name: (x.float() if x.dtype == torch.bfloat16 else x).numpy() for name, x in found.items()}
 
 
 class Training:

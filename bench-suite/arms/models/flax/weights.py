@@ -27,6 +27,12 @@ CACHE = (".attend.keys", ".attend.values")
 PROJECTIONS = {"attention.out.": ("attention.out.", "attention.dense.")}
 
 
+def cast(arrays: dict[str, np.ndarray], precision: str) -> dict[str, np.ndarray]:
+    """What is not whole numbers, in this precision: Flax computes in that of weights and inputs."""
+    dtype = {"f32": jnp.float32, "bf16": jnp.bfloat16}[precision]
+    return {name: x.astype(dtype) if x.dtype.kind == "f" else x for name, x in arrays.items()}
+
+
 def fill(state: nnx.State, weights: dict[str, np.ndarray]) -> nnx.State:
     """The variables of a module that has shapes only, and every weight in one of them."""
     left, found = dict(weights), []
@@ -38,7 +44,8 @@ def fill(state: nnx.State, weights: dict[str, np.ndarray]) -> nnx.State:
         candidates = names(".".join(map(str, path)))
         name = next((name for name in candidates if name in left), None)
         if name is None and isinstance(variable, nnx.Cache):
-            found.append((path, variable.replace(jnp.zeros(variable.shape, variable.dtype))))
+            empty = jnp.zeros(variable.shape, next(iter(weights.values())).dtype)
+            found.append((path, variable.replace(empty)))
             continue
         if name is None:
             raise KeyError(f"no weight for {path}, which would be {' or '.join(candidates)}")

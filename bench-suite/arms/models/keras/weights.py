@@ -55,7 +55,8 @@ def cache(model: keras.Model, weights: dict[str, np.ndarray], rows: int) -> dict
         ours = name.replace("-", ".")
         if ours.rpartition(".")[2] in CACHE:
             shape = (rows, *tensor.shape[1:])
-            found[name] = weights[ours].reshape(shape) if ours in weights else np.zeros(shape, np.float32)
+            start = weights[ours] if ours in weights else np.zeros(shape)
+            found[name] = start.reshape(shape).astype(tensor.dtype)
     return found
 
 
