@@ -316,6 +316,11 @@ fn many_mistakes_are_counted() {
     assert_eq!(errors.len(), 101);
     assert_eq!(errors[100].message, "and 59900 more mistakes that are not shown");
     assert_eq!(errors[100].code, "E0119");
+    // Just above the limit.
+    let text = format!("fn f(x) {{\n{}    x\n}}\n", "    y = = x\n".repeat(102));
+    let (_, errors) = grammar::parse(&source(&text));
+    let last = errors.last().map(|last| (last.code, last.message.as_str()));
+    assert_eq!((errors.len(), last), (101, Some(("E0119", "and 2 more mistakes that are not shown"))));
 }
 
 #[test]

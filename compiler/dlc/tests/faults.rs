@@ -26,6 +26,20 @@ train M {{ {data}
     )
 }
 
+/// Each layer is the one before it, twice: soon more operations than anything can hold.
+fn doubled(times: usize) -> String {
+    let first = "layer twice0(x: float[..s]) -> float[..s] { tanh(x) }\n".to_string();
+    let layers = (1..times).map(|at| {
+        let before = at - 1;
+        format!(
+            "layer twice{at}()(x: float[..s]) -> float[..s] {{ unit = twice{before}; x |> unit |> unit }}\n"
+        )
+    });
+    let last = times - 1;
+    let model = format!("model M(x: f32[batch, 4]) -> (y: f32[batch, 4]) {{ y = x |> twice{last}() }}\n");
+    std::iter::once(first).chain(layers).chain([model]).collect()
+}
+
 /// An npy file of f32 in version 1.0.
 fn npy(shape: &str, values: &[f32]) -> Vec<u8> {
     let header = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}");
@@ -51,6 +65,8 @@ fn folder() -> TempDir {
         ("plain.model", PLAIN.into()),
         ("good.model", trained("data = synthetic(16, x: normal(0, 1), target: normal(0, 1))", "").into()),
         ("nodata.model", trained("", "").into()),
+        ("doubled.model", doubled(22).into()),
+        ("halves.model", b"model M(x: f32[2 * n]) -> (y: f32[n]) { y = x[:n] }\n".to_vec()),
         ("spread.model", trained("data = synthetic(16, x: normal(0, -1), target: normal(0, 1))", "").into()),
         ("range.model", trained("data = synthetic(16, x: uniform(1, 0), target: normal(0, 1))", "").into()),
         (
@@ -110,12 +126,16 @@ fn command_lines_that_cannot_do_what_they_say() {
     let folder = folder();
     // The code, the command line, and a word that the message has to hold.
     let table: &[(&str, &str, &str)] = &[
+        ("E0420", "compile doubled.model -o out", "1048576"),
+        ("E0420", "run doubled.model --input x=x.npy", "1048576"),
         ("E0606", "run plain.model --input bad.npz", "bad.npz"),
         ("E0634", "train spread.model", "`x`"),
         ("E0634", "train range.model", "`x`"),
         ("E0644", "train parquet.model", "bad.bin"),
         ("E0702", "run good.model --input x=x.npy --weights f8.safetensors", "F8_E4M3"),
         ("E0801", "run plain.model --input x=x.npy --input t=t3.npy", "`batch`"),
+        ("E0706", "train good.model --resume nowhere", "nowhere"),
+        ("E0802", "run halves.model --input x=t.npy", "--bind n=8"),
         ("E0803", "run plain.model --input x=x5.npy --input t=t.npy", "x"),
         ("E0806", "run plain.model --input x=x1.npy --input t=t1.npy", "two rows at least"),
         ("E0806", "run plain.model --input x=x1.npy --input t=t1.npy --nan", "two rows at least"),

@@ -242,4 +242,7 @@ fn what_does_not_fit_is_told_with_its_row() {
         let told = faults(&|tensors| drop(tensors.insert(name.into(), numbers(shape, 1))));
         assert!(told.contains("E0710") && told.contains(words), "{words}\n{told}");
     }
+    // The row, though the operand is named two calls deep.
+    let told = faults(&|tensors| drop(tensors.insert("gates".into(), numbers(&[4], 1))));
+    assert!(told.contains("Error[E0710]") && told.contains("net.model:16:"), "{told}");
 }

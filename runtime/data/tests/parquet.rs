@@ -4,7 +4,10 @@
 use data::{Column, Columns, CsvField, Dataset, Step, read_parquet};
 use parquet::{
     basic::Compression,
-    data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, FloatType, Int32Type, Int64Type},
+    data_type::{
+        BoolType, ByteArray, ByteArrayType, DataType, DoubleType, FloatType, Int32Type, Int64Type, Int96,
+        Int96Type,
+    },
     file::{properties::WriterProperties, writer::SerializedFileWriter},
     schema::parser::parse_message_type,
 };
@@ -96,6 +99,34 @@ fn every_type() {
         assert_eq!(read.tables["word"], ["fig", "pear"]);
         assert_eq!(values("maybe"), values("c"));
         assert_eq!(values("big")[..3], [f64::from(u32::MAX), 0.0, 1.0]);
+    }
+}
+
+/// A file of one column and one row.
+fn column<T: DataType>(declared: &str, value: T::T) -> Vec<u8> {
+    let schema = Arc::new(parse_message_type(&format!("message t {{ {declared} }}")).unwrap());
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, Arc::default()).unwrap();
+    let mut rows = writer.next_row_group().unwrap();
+    let mut column = rows.next_column().unwrap().unwrap();
+    let levels = |level: &'static [i16]| declared.starts_with("repeated").then_some(level);
+    column.typed::<T>().write_batch(&[value], levels(&[1]), levels(&[0])).unwrap();
+    column.close().unwrap();
+    rows.close().unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[test]
+fn types_that_are_no_fields() {
+    let fault = |bytes: Vec<u8>| read(&bytes, &[named("a", DType::F32)]).unwrap_err();
+    let time = fault(column::<Int96Type>("required int96 a;", Int96::new()));
+    assert_eq!(time.code, "E0643", "{}", time.message);
+    assert!(time.message.contains("INT96") && time.message.contains("column `a`"), "{}", time.message);
+    for bytes in [
+        column::<Int32Type>("required int32 a (DECIMAL(9, 2));", 5),
+        column::<FloatType>("repeated float a;", 0.5),
+    ] {
+        let fault = fault(bytes);
+        assert_eq!(fault.code, "E0643", "{}", fault.message);
     }
 }
 

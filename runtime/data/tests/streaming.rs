@@ -134,6 +134,22 @@ fn a_file_that_changes_is_noticed() {
     }
 }
 
+/// Neither its length nor its date tells.
+#[test]
+fn a_file_that_lost_rows_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.csv");
+    fs::write(&path, table(2000, "\n")).unwrap();
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    let streamed = open(&path, 0);
+    let text = fs::read_to_string(&path).unwrap();
+    let end = text[..text.len() / 2].rfind('\n').unwrap() + 1;
+    fs::write(&path, format!("{}{}", &text[..end], "\n".repeat(text.len() - end))).unwrap();
+    fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    let fault = streamed.gather(&[0], &[1990], None, &mut Vec::new()).unwrap_err();
+    assert_eq!(fault.code, "E0646", "{}", fault.message);
+}
+
 #[test]
 fn rows_that_will_not_fit_are_not_held_on_the_way() {
     let folder = tempfile::tempdir().unwrap();

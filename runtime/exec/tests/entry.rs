@@ -193,6 +193,10 @@ fn wrong_dtypes_shapes_and_counts() {
     let fault =
         program.entry("run").unwrap().call(&mut Arena::new(), &Pool::new(1).unwrap(), &[], &Dims::new());
     assert_eq!(fault.unwrap_err().code, "E0807");
+    let many = [&whole; 9];
+    let fault =
+        program.entry("run").unwrap().call(&mut Arena::new(), &Pool::new(1).unwrap(), &many, &Dims::new());
+    assert_eq!(fault.unwrap_err().code, "E0807");
 }
 
 #[test]
@@ -227,6 +231,7 @@ fn unusable_artifacts_are_refused() {
     odd.entries[0].args[1].dtype = "f31".into();
     let fault = Program::from_addresses(&odd, lookup, Arc::new(())).err().unwrap();
     assert!(fault.message.contains("unknown dtype `f31`"), "{}", fault.message);
+    assert_eq!(fault.code, "E0805");
     let fault = program().entry("rnu").err().unwrap();
     assert_eq!(fault.help.as_deref(), Some("did you mean `run`?"));
     let missing = Path::new("no/such/file.so");

@@ -225,6 +225,9 @@ mod tests {
         let mut reserved = Weights::default();
         reserved.tensors.insert("__metadata__".into(), Tensor::zeros(DType::F32, [1]).unwrap());
         assert_eq!(reserved.to_bytes().unwrap_err().code, "E0704");
+        // The header would have the name twice.
+        reserved.metadata.insert("made by".into(), "a test".into());
+        assert_eq!(reserved.to_bytes().unwrap_err().code, "E0704");
     }
 
     #[test]

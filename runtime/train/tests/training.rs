@@ -330,6 +330,15 @@ fn measuring_does_not_depend_on_the_batch() {
     let none = Parameters::default();
     let fault = evaluate(&bench.context(), &none, SplitName::Test).unwrap_err();
     assert_eq!((fault.code, fault.message.as_str()), ("E0705", "the weights lack `w`, which the model has"));
+    // What the model's text says, but its code does not do.
+    let metrics = bench.spec.metrics.clone();
+    bench.spec.metrics.push(Metric { name: "rmse".into(), direction: Direction::Lower });
+    let fault = evaluate(&bench.context(), &outcome.parameters, SplitName::Test).unwrap_err();
+    assert_eq!(fault.code, "E0812", "{}", fault.message);
+    bench.spec.metrics[2].name = "mse".into();
+    let fault = bench.train(&folder.path().join("unmeasured"), false).unwrap_err();
+    assert_eq!(fault.code, "E0812", "{}", fault.message);
+    bench.spec.metrics = metrics;
     bench.spec.split = vec![0.5, 0.5];
     assert_eq!(evaluate(&bench.context(), &outcome.parameters, SplitName::Test).unwrap_err().code, "E0633");
 }
@@ -388,6 +397,10 @@ fn what_cannot_be_trained_is_refused_before_anything_is_written() {
     bench.dataset.fields.insert("targte".into(), target);
     let fault = refused(bench);
     assert_eq!((fault.code, fault.help.as_deref()), ("E0811", Some("did you mean `targte`?")));
+    let mut bench = bench_of(spec());
+    bench.dataset.fields.shift_remove("x");
+    let fault = refused(bench);
+    assert_eq!((fault.code, fault.notes), ("E0811", vec!["they have: target".to_string()]));
 
     let watching = |on: &str| Spec { early_stop: Some(EarlyStop { on: on.into(), patience: 1 }), ..spec() };
     let fault = refused(bench_of(watching("val.uac")));
