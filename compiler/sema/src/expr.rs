@@ -59,7 +59,7 @@ impl<'p> Checker<'p> {
                 self.binary(*op, left, right, at)
             }
             ExprKind::Pipe { input, stages } => self.pipe(input, stages),
-            ExprKind::Call { callee, args, args_span } => self.call(expr, callee, args, *args_span),
+            ExprKind::Call { callee, args, .. } => self.call(expr, callee, args),
             ExprKind::Index { base, subscripts, .. } => self.index(expr, base, subscripts),
             ExprKind::Field { base, field } => self.field(base, field, expr.span),
             ExprKind::Range { start, end } => {

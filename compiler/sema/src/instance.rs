@@ -183,7 +183,7 @@ impl<'p> Checker<'p> {
         if self.too_deep(def, span) {
             return Value::Error;
         }
-        let Some(given) = self.match_args(&def.name.text, &def.inputs.params, args, span) else {
+        let Some(given) = self.match_args(&def.name.text, &def.inputs.params, args) else {
             return Value::Error;
         };
         let Some((compiled, given)) = self.compile(def, &configured.config, given, span) else {

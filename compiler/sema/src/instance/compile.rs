@@ -25,7 +25,7 @@ pub(super) struct Given<'p> {
 
 impl<'p> Checker<'p> {
     pub fn call_composite(&mut self, def: &'p ast::Def, args: Vec<Arg<'p>>, span: Span) -> Value<'p> {
-        let Some(given) = self.match_args(&def.name.text, &def.inputs.params, args, span) else {
+        let Some(given) = self.match_args(&def.name.text, &def.inputs.params, args) else {
             return Value::Error;
         };
         let Some((compiled, given)) = self.compile(def, &[], given, span) else { return Value::Error };

@@ -129,7 +129,7 @@ impl<'p> Checker<'p> {
         if self.too_deep(def, span) {
             return Some(Value::Error);
         }
-        let Some(given) = self.match_args(&def.name.text, &def.inputs.params, args, span) else {
+        let Some(given) = self.match_args(&def.name.text, &def.inputs.params, args) else {
             return Some(Value::Error);
         };
         if !matches!(given.first(), Some(Some(Arg { value: Value::Tensor(_), .. }))) {

@@ -226,7 +226,7 @@ impl<'p> Checker<'p> {
     /// `sgd(lr: 0.1)(p, g)` in a test: the weight after the first update, whose states begin there.
     pub fn first_update(&mut self, configured: &Configured<'p>, args: Vec<Arg<'p>>, span: Span) -> Value<'p> {
         let def = configured.def;
-        let Some(given) = self.match_args(&def.name.text, &def.inputs.params, args, span) else {
+        let Some(given) = self.match_args(&def.name.text, &def.inputs.params, args) else {
             return Value::Error;
         };
         let mut operands = Vec::new();
