@@ -4,6 +4,7 @@
 //! signature; a `fn` is evaluated in place. Faults are reported and replaced by [`Value::Error`], which stays silent.
 
 use crate::{
+    echoes::Echoes,
     frame::{Frame, Init, Mode, Weight},
     program::Program,
     value::Value,
@@ -96,6 +97,7 @@ pub struct Checker<'p> {
     next_frame: u64,
     pub n_nodes: usize,
     reported: BTreeSet<(&'static str, Option<Span>)>,
+    pub echoes: Echoes,
 }
 
 /// A mean that can be accumulated: its value is `total / count`.
@@ -140,6 +142,7 @@ impl<'p> Checker<'p> {
             next_frame: 0,
             n_nodes: 0,
             reported: BTreeSet::new(),
+            echoes: Echoes::default(),
         }
     }
 
@@ -219,7 +222,9 @@ impl<'p> Checker<'p> {
         if let Some(frame) = self.frames.last_mut() {
             frame.faulty |= diagnostic.is_error();
         }
-        if self.reported.insert((diagnostic.code, diagnostic.span)) {
+        if self.reported.insert((diagnostic.code, diagnostic.span))
+            && let Some(diagnostic) = self.without_echoes(diagnostic)
+        {
             self.diagnostics.push(diagnostic);
         }
         Value::Error

@@ -11,6 +11,7 @@ mod bench;
 mod branch;
 mod call;
 mod checker;
+mod echoes;
 mod entry;
 mod equation;
 mod expr;

@@ -126,7 +126,10 @@ impl<'p> Checker<'p> {
             for name in names {
                 let value = match self.options.bind.get(name) {
                     Some(size) => Value::Int(*size),
-                    None => Value::Dim(Dim::symbol(name)),
+                    None => {
+                        self.note_look_alike(name, expr.span);
+                        Value::Dim(Dim::symbol(name))
+                    }
                 };
                 self.frame().bind(name, value, expr.span);
             }
