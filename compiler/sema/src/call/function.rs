@@ -22,9 +22,7 @@ impl<'p> Checker<'p> {
             let message = format!("`{}` sees tensors of the layer it was written in", def.name.text);
             return self.error("E0408", span, message, "so it cannot be called in another layer");
         }
-        if self.is_composite(def)
-            && matches!(args.first(), Some(Arg { value: Value::Tensor(_), .. }))
-        {
+        if self.is_composite(def) && matches!(args.first(), Some(Arg { value: Value::Tensor(_), .. })) {
             return self.call_composite(def, args, span);
         }
         let Some(given) = self.match_args(&def.name.text, &def.inputs.params, args) else {
