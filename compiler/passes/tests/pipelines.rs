@@ -106,7 +106,7 @@ fn the_observer_sees_each_pass() {
     let mut names = Names::default();
     let options = Options { observer: Some(&mut names), ..Options::new(kernel::DType::F32) };
     run_pipeline(&mut module, &[entry], pipeline::EAGER, options).unwrap();
-    let expected = [("precision", true), ("inline", true), ("expand_composites", true)];
+    let expected = ["precision", "inline", "tape", "expand_composites", "tape"].map(|name| (name, true));
     assert_eq!(names.0, expected);
 }
 
