@@ -9,6 +9,7 @@ pub(crate) const OURS: &str = "dlc";
 const KNOWN: &[(&str, &str)] = &[
     ("dlc", "dlc"),
     ("dlc-aot", "dlc C library"),
+    ("dlc-dynamic", "dlc open sizes"),
     ("dlc-graph", "dlc graph"),
     ("dlc-eager", "dlc eager"),
     ("pytorch", "PyTorch"),

@@ -88,7 +88,7 @@ fn text(ink: Ink) -> TextStyle<'static> {
 
 /// About how wide a text is.
 fn width(text: &str) -> u32 {
-    (text.chars().count() as f64 * f64::from(TEXT) * 0.54).ceil() as u32
+    (text.chars().count() as f64 * f64::from(TEXT) * 0.6).ceil() as u32
 }
 
 /// At most so many characters.

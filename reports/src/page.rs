@@ -11,6 +11,7 @@ mod learning;
 mod models;
 mod refused;
 mod scaling;
+mod server;
 mod styles;
 mod warm_up;
 
@@ -78,11 +79,12 @@ struct Section {
 
 impl Page<'_> {
     fn compose(mut self) -> String {
-        let parts: [fn(&mut Page) -> Option<Section>; 14] = [
+        let parts: [fn(&mut Page) -> Option<Section>; 15] = [
             headline::section,
             frameworks::section,
             models::section,
             scaling::section,
+            server::section,
             styles::section,
             costs::start,
             costs::memory,
@@ -213,6 +215,11 @@ pub(crate) fn document(title: &str, content: impl IntoIterator<Item = Element>) 
 /// A paragraph.
 pub(crate) fn p(text: impl Into<String>) -> Element {
     el("p").text(text)
+}
+
+/// Behind the title of a chart that leaves some out.
+fn more(count: usize) -> String {
+    if count > 0 { format!(" ({count} more in the table)") } else { String::new() }
 }
 
 /// Figures side by side where there is room.

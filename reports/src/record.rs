@@ -45,6 +45,10 @@ pub struct Arm {
     pub import_s: Option<f64>,
     pub compile_s: Option<f64>,
     pub warm_up_s: Option<Vec<f64>>,
+    /// Of the processors together, a call.
+    pub cpu_s: Option<f64>,
+    pub energy_j: Option<f64>,
+    pub artifact_bytes: Option<f64>,
     pub peak_bytes: Option<f64>,
     pub correct: Option<bool>,
     pub max_error: Option<f64>,

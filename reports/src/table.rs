@@ -102,7 +102,20 @@ impl Table {
 
     /// In a box of its own that scrolls where it is too wide.
     pub fn html(&self) -> Element {
-        let shown = |index: usize| self.heads.get(index).is_some_and(|(_, kind)| *kind != Kind::InFile);
+        // A column that says nothing only makes the others narrow.
+        let says = |index: usize| {
+            let known = |(entries, _): &(Vec<Entry>, &str)| {
+                entries.get(index).is_some_and(|entry| !["", "–"].contains(&entry.shown.as_str()))
+            };
+            index == 0 || self.rows.iter().any(known)
+        };
+        let shown: Vec<bool> = self
+            .heads
+            .iter()
+            .enumerate()
+            .map(|(index, (_, kind))| *kind != Kind::InFile && says(index))
+            .collect();
+        let shown = |index: usize| shown.get(index).copied().unwrap_or_default();
         let numeric = |index: usize| self.heads.get(index).is_some_and(|(_, kind)| *kind == Kind::Number);
         let heads =
             self.heads.iter().enumerate().filter(|(index, _)| shown(*index)).map(|(index, (head, _))| {

@@ -159,12 +159,12 @@ impl Run<'_> {
         self.lines.iter().filter_map(|line| Some(Point { line, value: value(line)? })).collect()
     }
 
-    /// Between two lines of training that nothing else came between.
+    /// Between a line of training and the one before, which an evaluation writes when it is over.
     fn rates(&self, settings: &Value) -> Vec<Point<'_>> {
         let rows = |key: &str, otherwise: Option<f64>| settings[key].as_f64().or(otherwise);
         let Some(rows) = rows("batch", None).zip(rows("accumulate", Some(1.0))) else { return Vec::new() };
         let pairs = self.lines.iter().zip(self.lines.iter().skip(1));
-        let pairs = pairs.filter(|(before, line)| before.split == "train" && line.split == "train");
+        let pairs = pairs.filter(|(_, line)| line.split == "train");
         let rates = pairs.map(|(before, line)| {
             let steps = line.step.saturating_sub(before.step) as f64;
             Point { line, value: steps * rows.0 * rows.1 / (line.seconds - before.seconds) }

@@ -85,7 +85,7 @@ fn figure(page: &mut Page, bench: &str, lines: &[&Compiler]) -> Element {
         chart: curves(&Curves { x: &x, y: &y, series: &series, notes: &[] }),
         legend: Vec::new(),
         table,
-        command: page.with_report("cargo bench -p dlc"),
+        command: page.with_report("make bench-compiler"),
     };
     page.figure(figure)
 }

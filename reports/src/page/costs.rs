@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 /// One cell a model and mode: that of the smallest batch and the fewest threads.
 fn first_cells<'r>(page: &Page<'r>) -> Vec<&'r Cell> {
     let mut seen = BTreeSet::new();
-    let cells = page.results.cells().into_iter();
+    let cells = page.results.cells_of_calls();
     cells.filter(|cell| seen.insert((cell.model_number, &cell.mode, &cell.machine))).collect()
 }
 

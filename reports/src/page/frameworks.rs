@@ -52,7 +52,7 @@ pub(super) fn section(page: &mut Page) -> Option<Section> {
                     Entry::text(format!("{} of {run}", right.len()))
                 },
                 Entry::number(fact(&facts, "install_bytes"), bytes),
-                Entry::number(fact(&facts, "artifact_bytes"), bytes),
+                Entry::number(fact(&facts, "artifact_bytes").or(of(|one| one.arm.artifact_bytes)), bytes),
                 Entry::number(fact(&facts, "model_lines"), |lines| crate::number::short(lines.round())),
                 yes_no(&facts, "dynamic_sizes"),
                 yes_no(&facts, "needs_python"),

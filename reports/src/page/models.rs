@@ -14,9 +14,6 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// Below so many samples nobody knows the slowest of a hundred.
-const SAMPLES_FOR_P99: u64 = 1000;
-
 /// Times that differ by more than this are drawn by powers of ten.
 const LOGARITHMIC_FROM: f64 = 8.0;
 
@@ -27,7 +24,7 @@ pub(super) fn section(page: &mut Page) -> Option<Section> {
     )];
     let results = page.results;
     let mut of_models: BTreeMap<(usize, &str), Vec<&Cell>> = BTreeMap::new();
-    for cell in results.cells() {
+    for cell in results.cells_of_calls() {
         of_models.entry((cell.model_number, &cell.model)).or_default().push(cell);
     }
     for ((_, model), cells) in of_models {
@@ -178,7 +175,7 @@ fn table(page: &Page, cell: &Cell, all: &[&Measured]) -> Table {
             "steal",
             "redone",
         ])
-        .in_file(["medians of processes", "samples kept"]);
+        .in_file(["processor time", "energy in J", "medians of processes", "samples kept"]);
     for one in all {
         let arm = &one.arm;
         let time = |value: Option<f64>| Entry::number(value.filter(|_| one.status == Status::Ok), seconds);
@@ -196,7 +193,6 @@ fn table(page: &Page, cell: &Cell, all: &[&Measured]) -> Table {
             Status::Ok => Entry::text("right"),
             other => Entry::text(status(other)).marked("refused"),
         };
-        let enough = arm.n.is_some_and(|n| n >= SAMPLES_FOR_P99);
         let list = |values: &Option<Vec<f64>>| {
             let texts: Vec<String> = values.iter().flatten().map(|value| plain(*value)).collect();
             Entry::new("", texts.join(";"))
@@ -228,7 +224,7 @@ fn table(page: &Page, cell: &Cell, all: &[&Measured]) -> Table {
                 time(high),
                 time(arm.p50_s),
                 time(arm.p95_s),
-                time(arm.p99_s.filter(|_| enough)),
+                time(arm.p99_s),
                 Entry::count(arm.processes),
                 word(&arm.dtype_seen),
                 Entry::number(arm.max_relative, short),
@@ -238,6 +234,8 @@ fn table(page: &Page, cell: &Cell, all: &[&Measured]) -> Table {
                 time(arm.compile_s),
                 Entry::number(arm.steal, short),
                 Entry::count(arm.redone),
+                time(arm.cpu_s),
+                Entry::number(arm.energy_j, short),
                 if one.status == Status::Ok { list(&arm.process_medians_s) } else { Entry::default() },
                 if one.status == Status::Ok { samples } else { Entry::default() },
             ],

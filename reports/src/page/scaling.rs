@@ -59,7 +59,12 @@ impl Along {
 }
 
 pub(super) fn section(page: &mut Page) -> Option<Section> {
-    let timed: Vec<&Measured> = page.results.measured.iter().filter(|one| one.seconds().is_some()).collect();
+    let timed: Vec<&Measured> = page
+        .results
+        .measured
+        .iter()
+        .filter(|one| one.seconds().is_some() && one.cell.mode != Mode::Server)
+        .collect();
     let sizes: BTreeSet<&String> =
         timed.iter().flat_map(|one| one.arm.sizes.iter().flatten()).map(|(name, _)| name).collect();
     let along: Vec<Along> = [Along::Batch, Along::Threads]
@@ -153,11 +158,7 @@ fn figure(page: &mut Page, along: &Along, rest: &[String], group: &[&Measured]) 
     };
     let spoken: Vec<String> =
         shown.iter().map(|(arm, points)| format!("{} {}", crate::arms::title(arm), ends(points))).collect();
-    let more = if shown.len() < arms.len() {
-        format!(" ({} more in the table)", arms.len() - shown.len())
-    } else {
-        String::new()
-    };
+    let more = super::more(arms.len() - shown.len());
     let figure = Figure {
         title: format!("{title}{more}"),
         description: spoken.join("; "),

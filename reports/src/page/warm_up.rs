@@ -22,7 +22,7 @@ const MOST_CALLS: usize = 40;
 pub(super) fn section(page: &mut Page) -> Option<Section> {
     let mut seen = BTreeSet::new();
     let mut figures = Vec::new();
-    for cell in page.results.cells() {
+    for cell in page.results.cells_of_calls() {
         let arms = page.results.of_cell(cell);
         let known: Vec<&Measured> = arms
             .into_iter()
@@ -93,11 +93,7 @@ fn figure(page: &mut Page, cell: &Cell, arms: &[&Measured]) -> Element {
             spoken.push(format!("{} from {} to {}", one.title(), seconds(*first), seconds(*last)));
         }
     }
-    let more = if arms.len() > shown.len() {
-        format!(" ({} more in the table)", arms.len() - shown.len())
-    } else {
-        String::new()
-    };
+    let more = super::more(arms.len() - shown.len());
     let figure = Figure {
         title: format!("First calls: {}{more}", cell.title()),
         description: spoken.join("; "),

@@ -1,6 +1,6 @@
 //! Ratios of times, and what can be said of them.
 
-use super::{Cell, Measured, Results};
+use super::{Cell, Measured, Mode, Results};
 use crate::{
     arms::OURS,
     statistics::{Estimate, Pair, geometric_mean_of},
@@ -30,9 +30,12 @@ pub(crate) struct Comparison<'r> {
 }
 
 impl Results {
-    /// Ours beside another arm of the cell; nothing where either has no speed.
+    /// Ours beside another arm of the cell; nothing where either has no speed, or where each had a load of its own.
     pub(crate) fn compare<'r>(&'r self, theirs: &'r Measured) -> Option<Comparison<'r>> {
         let ours = self.slice(&theirs.cell).iter().find(|one| one.arm.arm == OURS)?;
+        if theirs.cell.mode == Mode::Server {
+            return None;
+        }
         let (our_time, their_time) = (ours.seconds()?, theirs.seconds()?);
         let ([our_low, our_high], [low, high]) = (ours.interval()?, theirs.interval()?);
         let ratio = their_time / our_time;

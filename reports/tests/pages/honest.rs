@@ -75,7 +75,7 @@ fn what_is_not_to_be_believed_has_no_speed() {
         (|line| line["correct"] = json!(false), "wrong result", "its outputs are off by up to"),
         (|line| line["correct"] = json!(null), "wrong result", "not compared with the reference"),
         (|line| line["threads_seen"] = json!(2), "other threads", "it ran on 2 threads instead of 1"),
-        (|line| line["flops"] = json!(1e10), "impossible", "12870 GFLOP/s, where the machine reaches 210"),
+        (|line| line["flops"] = json!(1e11), "impossible", "128700 GFLOP/s, where the machine reaches 210"),
         (|line| line["status"] = json!("failed"), "failed", ""),
         (
             |line| {
@@ -110,13 +110,26 @@ fn what_is_not_to_be_believed_has_no_speed() {
 }
 
 #[test]
-fn a_percentile_needs_its_samples() {
-    let with = |n: u64| {
-        let mut line = row("dlc", "mlp", 1e-3);
-        (line["n"], line["p99_s"]) = (json!(n), json!(1.2345e-3));
-        page_of(&text(&[line]))
-    };
-    assert!(!with(999).contains("0.0012345") && with(1000).contains("0.0012345"));
+fn a_server_is_judged_by_its_own_load() {
+    let lines: Vec<Value> = ["dlc", "pytorch"]
+        .iter()
+        .flat_map(|name| [30, 50, 70, 90].map(|load| (name, load)))
+        .map(|(name, load)| {
+            let mut line = arm(name, "mlp", "server", 1, 1, 1e-3 * f64::from(load), &mut Draw::new());
+            line["sizes"] = json!({"load_percent": load});
+            line
+        })
+        .collect();
+    let page = page_of(&text(&lines));
+    valid::check(&page);
+    let server = section(&page, "server");
+    assert!(
+        server.contains("Latency under load: mlp, batch 1, 1 thread") && server.matches("<tr>").count() == 9
+    );
+    assert!(
+        !page.contains("id=\"summary\"") && !page.contains("id=\"models\""),
+        "no ratio of different loads"
+    );
 }
 
 #[test]
