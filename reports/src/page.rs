@@ -1,5 +1,6 @@
 //! The page of a benchmark: one file a section, each of which says nothing where nothing was measured.
 
+mod command;
 mod compiler;
 mod correctness;
 mod costs;
@@ -15,14 +16,14 @@ mod server;
 mod styles;
 mod warm_up;
 
+pub use command::quoted;
+
 use crate::{
-    arms::OURS,
     figure::{Figure, Figures},
     html::{Element, el},
-    results::{Measured, Results},
+    results::Results,
 };
 use base::Diagnostic;
-use std::collections::BTreeSet;
 
 /// A page larger than this opens slowly and is passed on by nobody.
 const MOST_BYTES: usize = 3_000_000;
@@ -118,7 +119,9 @@ impl Page<'_> {
     }
 
     fn title(&self) -> String {
-        let others = self.results.arms().iter().filter(|arm| !crate::arms::is_ours(arm)).count();
+        // Those that have a time somewhere.
+        let timed = self.results.measured.iter().filter(|one| !one.is_ours() && one.seconds().is_some());
+        let others = timed.map(|one| one.arm.arm.as_str()).collect::<std::collections::BTreeSet<_>>().len();
         match others {
             0 => "dlc: how fast it is".into(),
             _ => format!("dlc beside {}", crate::number::counted(others, "other framework")),
@@ -141,59 +144,6 @@ impl Page<'_> {
 
     fn figure(&mut self, figure: Figure) -> Element {
         self.figures.add(figure)
-    }
-
-    /// What measures these rows anew and draws the page: their own command where they have one in common.
-    fn command<'m>(&self, rows: impl IntoIterator<Item = &'m Measured>) -> String {
-        let rows: Vec<&Measured> = rows.into_iter().collect();
-        let own: BTreeSet<&str> = rows.iter().filter_map(|row| row.arm.command.as_deref()).collect();
-        if let (1, Some(command)) = (own.len(), own.first()) {
-            return self.with_report(command);
-        }
-        let list = |values: &mut dyn Iterator<Item = String>| {
-            let mut seen = Vec::new();
-            values.for_each(|value| {
-                if !seen.contains(&value) {
-                    seen.push(value);
-                }
-            });
-            seen.join(",")
-        };
-        let mut command = String::from("dlc bench");
-        let cells = || rows.iter().map(|row| &row.cell);
-        let others = rows.iter().map(|row| row.arm.arm.clone()).filter(|arm| arm != OURS);
-        let parts = [
-            ("--models", list(&mut cells().map(|cell| cell.model.clone()))),
-            ("--mode", list(&mut cells().map(|cell| cell.mode.name().to_string()))),
-            ("--batch", list(&mut cells().filter_map(|cell| cell.batch).map(|batch| batch.to_string()))),
-            (
-                "--threads",
-                list(&mut cells().filter_map(|cell| cell.threads).map(|threads| threads.to_string())),
-            ),
-            ("--against", list(&mut others.into_iter())),
-        ];
-        for (option, values) in parts.iter().filter(|(_, values)| !values.is_empty()) {
-            command += &format!(" {option} {}", quoted(values));
-        }
-        self.with_report(&format!("{command} --out {}", quoted(&self.inputs())))
-    }
-
-    fn with_report(&self, command: &str) -> String {
-        let inputs: Vec<String> = self.options.inputs.iter().map(|input| quoted(input)).collect();
-        format!("{command}\ndlc report {} -o {}", inputs.join(" "), quoted(&self.options.output))
-    }
-
-    fn inputs(&self) -> String {
-        self.options.inputs.first().cloned().unwrap_or_else(|| "results.jsonl".into())
-    }
-}
-
-/// As a shell takes it for one word.
-pub fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:=@+%".contains(c);
-    match !word.is_empty() && word.chars().all(plain) {
-        true => word.into(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 

@@ -31,9 +31,10 @@ fn a_page_goes_to_a_file_or_to_a_pipe() {
     let page = fs::read_to_string(folder.path().join("report.html")).unwrap();
     assert!(page.starts_with("<!doctype html>") && page.ends_with("</html>\n"));
     assert!(page.contains("<h1>Two &lt;lines&gt;</h1>") && page.contains("2.00×"));
+    assert!(page.contains("<code>dlc report results.jsonl -o report.html</code>"), "what makes the page");
     assert!(
-        page.contains("\ndlc report results.jsonl -o report.html</code>"),
-        "the command that makes it again"
+        page.contains("--out again.jsonl\ndlc report again.jsonl -o report.html</code>"),
+        "what measures anew"
     );
     let output = report(folder.path(), &["-", "-o", "-", "--quiet"], LINES);
     assert!(output.status.success() && output.stderr.is_empty());

@@ -5,7 +5,7 @@ use crate::{
     chart::{Axis, Curves, Ink, Marker, Series, Unit, curves},
     figure::Figure,
     html::Element,
-    number::{ratio, seconds},
+    number::{counted, ratio, seconds},
     record::Compiler,
     table::{Entry, Table},
 };
@@ -81,11 +81,11 @@ fn figure(page: &mut Page, bench: &str, lines: &[&Compiler]) -> Element {
     let last = lines.last().map_or(0.0, |line| line.median_s);
     let figure = Figure {
         title: bench.to_string(),
-        description: format!("{} measurements, the last {}", lines.len(), seconds(last)),
+        description: format!("{}, the last {}", counted(lines.len(), "measurement"), seconds(last)),
         chart: curves(&Curves { x: &x, y: &y, series: &series, notes: &[] }),
         legend: Vec::new(),
         table,
-        command: page.with_report("make bench-compiler"),
+        command: page.anew("make bench-compiler"),
     };
     page.figure(figure)
 }

@@ -78,6 +78,11 @@ pub(super) fn method(page: &Page) -> Section {
     Section {
         id: "method",
         title: "How it was measured",
-        body: vec![p("What to know before believing a figure:"), list],
+        body: vec![
+            p("What to know before believing a figure:"),
+            list,
+            p("This page was made by:"),
+            el("pre").attr("tabindex", "0").child(el("code").text(page.whole())),
+        ],
     }
 }

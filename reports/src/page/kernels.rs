@@ -43,15 +43,15 @@ fn command(
     own: Option<&str>,
 ) -> String {
     if let Some(own) = own {
-        return page.with_report(own);
+        return page.anew(own);
     }
-    let mut command = format!("dlc bench --models {} --mode {}", quoted(model), quoted(mode));
+    let mut command = format!("dlc bench --models {} --mode {} --against dlc", quoted(model), quoted(mode));
     for (option, value) in [("batch", batch), ("threads", threads)] {
         if let Some(value) = value {
             command += &format!(" --{option} {value}");
         }
     }
-    page.with_report(&format!("{command} --out {}", quoted(&page.inputs())))
+    page.anew(&command)
 }
 
 pub(super) fn roofline(page: &mut Page) -> Option<Section> {

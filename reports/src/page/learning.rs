@@ -1,6 +1,6 @@
 //! Training runs of several frameworks laid over one another: speed without learning is worth nothing.
 
-use super::{Page, Section, grid, p, scaling::drawn};
+use super::{Page, Section, grid, p, quoted, scaling::drawn};
 use crate::{
     arms::{rank, title},
     chart::{Axis, Curves, Unit, curves},
@@ -95,22 +95,17 @@ fn figure(page: &mut Page, model: &str, what: &str, known: &[(&Curve, &Vec<f64>)
         }
     }
     let own = known.iter().find_map(|(curve, _)| curve.command.clone());
-    let arms: Vec<&str> =
-        known.iter().map(|(curve, _)| curve.arm.as_str()).filter(|arm| *arm != "dlc").collect();
-    let command = own.unwrap_or_else(|| {
-        format!(
-            "dlc bench --models {model} --mode train --against {} --out {}",
-            arms.join(","),
-            page.inputs()
-        )
-    });
+    let arms: Vec<&str> = known.iter().map(|(curve, _)| curve.arm.as_str()).collect();
+    let (words, against) = (quoted(model), quoted(&arms.join(",")));
+    let command =
+        own.unwrap_or_else(|| format!("dlc bench --models {words} --mode train --against {against}"));
     let figure = Figure {
         title: format!("{model}: {what} while training"),
         description: spoken.join("; "),
         chart: curves(&Curves { x: &x, y: &y, series: &series, notes: &[] }),
         legend,
         table,
-        command: page.with_report(&command),
+        command: page.anew(&command),
     };
     page.figure(figure)
 }

@@ -5,6 +5,7 @@
 mod honest;
 mod hostile;
 mod invented;
+mod outline;
 mod training;
 mod valid;
 mod whole;
