@@ -67,7 +67,8 @@ def exported(cell: Cell) -> Path:
             check=False,
         )
         if done.returncode != 0:
-            raise RuntimeError(f"the export to ONNX failed: {done.stderr.strip().splitlines()[-1]}")
+            last = " ".join(done.stderr.split("\n")[-5:])
+            raise RuntimeError(f"the export to ONNX failed: {last.strip()}")
     return path
 
 

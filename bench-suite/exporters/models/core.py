@@ -58,8 +58,9 @@ class Layered:
     """`module` takes `inputs` in this order and gives one tensor, or a tuple, for `outputs`.
 
     `layers` maps paths of modules to our paths of instances; a module's own parameters and buffers keep their
-    names, and dense weights are transposed. What `layers` does not name is an error; None is for what another
-    path names. `loss` is of the outputs, and of the inputs and what else the data has.
+    names, unless its `slots` say otherwise; dense weights are transposed. What `layers` does not name is an
+    error; None is for what another path names. `loss` is of the outputs, and of the inputs and what else the
+    data has.
     """
 
     name: str
@@ -223,8 +224,8 @@ def names(network: Layered, module: nn.Module | None = None) -> dict[str, Tensor
             ours = network.layers[path] if path else ""
             if ours is None:
                 continue
-            slots: dict[str, str | None]
-            slots = next((slots for kinds, slots in SLOTS if isinstance(part, kinds)), {})
+            known = next((slots for kinds, slots in SLOTS if isinstance(part, kinds)), {})
+            slots: dict[str, str | None] = getattr(part, "slots", known)
             own_name = slots.get(slot, slot)
             if own_name is None:
                 continue

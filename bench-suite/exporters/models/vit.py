@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, optim
@@ -47,6 +49,9 @@ class Block(nn.Module):
 
 
 class ViT(nn.Module):
+    # What is called `class` there cannot be an attribute that code names.
+    slots: ClassVar[dict[str, str]] = {"token": "class"}
+
     def __init__(
         self,
         layers: int,
@@ -59,7 +64,7 @@ class ViT(nn.Module):
         rate: float,
     ) -> None:
         super().__init__()
-        self.register_parameter("class", nn.Parameter(torch.zeros(1, 1, d)))
+        self.token = nn.Parameter(torch.zeros(1, 1, d))
         self.place = nn.Parameter(torch.zeros(1 + (side // patch) ** 2, d))
         self.patches = nn.Conv2d(3, d, patch, patch)
         blocks = [Block(f"block.{i}", d, heads, wide, rate) for i in range(layers)]
@@ -68,8 +73,8 @@ class ViT(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         patches = self.patches(image).flatten(2).transpose(1, 2)
-        first = getattr(self, "class").expand(len(image), -1, -1)
-        return self.head(self.encoder(torch.cat([first, patches], 1) + self.place)[:, 0])
+        token = self.token.expand(len(image), -1, -1)
+        return self.head(self.encoder(torch.cat([token, patches], 1) + self.place)[:, 0])
 
 
 def names(layers: int) -> dict[str, str]:
@@ -130,7 +135,7 @@ def agrees_with_torchvision(network: Network, sizes: dict[str, int]) -> None:
     theirs = VisionTransformer(*shape, num_classes=sizes["classes"]).double().eval()
     ours = network.module.eval()
     weights = ours.state_dict()
-    found = {"class_token": weights["class"], "encoder.pos_embedding": weights["place"][None]}
+    found = {"class_token": weights["token"], "encoder.pos_embedding": weights["place"][None]}
 
     def take(name: str, own: str, *more: str) -> None:
         for slot in ("weight", "bias"):
