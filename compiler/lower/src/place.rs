@@ -180,7 +180,12 @@ impl<'a> Analysis<'a> {
                     readers[index].insert(self.parts[user.index()]);
                 }
             }
-            apart[index] = !strided[index] && readers[index].iter().any(|part| *part != self.parts[index]);
+            let own = self.parts[index];
+            // What is read inside of an operation is none of its results: the operation that is its derivative may work it
+            // out again.
+            let inside = readers[index].contains(&own)
+                && readers[index].iter().all(|part| matches!(part, Part::Operation(_)));
+            apart[index] = !strided[index] && !inside && readers[index].iter().any(|part| *part != own);
             evaluations[index] = total;
             forced[index] = force;
             self.places[index] = match (&node.op, &self.forms[index]) {

@@ -13,18 +13,22 @@ pub const PASS: Pass = Pass { name: "tape", summary: "give derivatives what was 
 
 fn run(module: &mut Module, cx: &PassCx<'_>) -> Result<Changed, String> {
     each_function(module, cx, |module, function| {
-        // The last of equal nodes. Only looked up.
+        // The first of equal nodes, whose operands are told by the first that is equal to each. Only looked up.
         let mut known: HashMap<(Op, Vec<NodeId>, Vec<Type>), NodeId> = HashMap::new();
+        let mut first: HashMap<NodeId, NodeId> = HashMap::new();
         rebuild(module, function, |b, node| {
             let Node { op, inputs, types, .. } = node.clone();
-            let key = (op, inputs, types);
-            if node.scope.as_ref().is_some_and(|scope| scope.backward)
-                && let Some(before) = known.get(&key)
-            {
-                return Ok(Some(*before));
-            }
+            let inputs = inputs.iter().map(|input| first.get(input).copied().unwrap_or(*input)).collect();
             // Where the copy will stand.
-            known.insert(key, NodeId::new(b.function.nodes.len()));
+            let copy = NodeId::new(b.function.nodes.len());
+            let before = *known.entry((op, inputs, types)).or_insert(copy);
+            if before == copy {
+                return Ok(None);
+            }
+            if node.scope.as_ref().is_some_and(|scope| scope.backward) {
+                return Ok(Some(before));
+            }
+            first.insert(copy, before);
             Ok(None)
         })
     })
