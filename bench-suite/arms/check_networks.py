@@ -1,8 +1,8 @@
 """Holds Keras's and Flax's networks to the small ones of `references/`: `python arms/check_networks.py flax`.
 
-Needs neither `dlc` nor PyTorch, and takes seconds a network: for whoever changes a definition in `arms/models`.
-The outputs of an inference and the first loss of a training are compared with PyTorch's in f64. `try_arm.py` has
-the sizes that are measured, and the steps after the first.
+Needs neither `dlc` nor PyTorch, and takes seconds a network: for whoever changes a definition in
+`arms/models`. The outputs of an inference and the first loss of a training are compared with PyTorch's in
+f64. `try_arm.py` has the sizes that are measured, and the steps after the first.
 """
 
 from __future__ import annotations
