@@ -10,6 +10,7 @@ mod coverage;
 mod equations;
 mod faults;
 mod library;
+mod planted;
 pub mod random;
 mod reference;
 mod run;
@@ -45,5 +46,6 @@ pub fn trials() -> Vec<Trial> {
     trials.extend(batches::trials());
     trials.extend(codes::trials());
     trials.extend(random::trials());
+    trials.extend(planted::trials());
     trials
 }

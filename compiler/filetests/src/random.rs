@@ -111,6 +111,14 @@ pub fn many(effort: Effort, seeds: std::ops::Range<u64>, tally: &mut Tally) -> V
     }
 }
 
+/// How near the run of a module's first function comes to a corner.
+pub(crate) fn margin(module: &graph::Module, args: &[graph::Array]) -> Result<f64, String> {
+    let function = module.functions.values().first().ok_or("a module without functions")?;
+    let mode = graph::interp::Mode::Exact;
+    let watched = margins::watch(module, function, args, &subject::Dims::new(), mode);
+    watched.results.map(|_| watched.margin)
+}
+
 /// Tries one model.
 pub fn one(effort: Effort, model: &Model) -> Verdict {
     match effort {

@@ -173,7 +173,11 @@ pub fn sizes<'a>(shapes: impl Iterator<Item = (&'a graph::Param, &'a [usize])>) 
 }
 
 /// The shapes that the checker proved, at these sizes, against those that results have.
-fn shape_claims(function: &Function, found: &[Array], dims: &BTreeMap<Symbol, i64>) -> Result<(), Failed> {
+pub(crate) fn shape_claims(
+    function: &Function,
+    found: &[Array],
+    dims: &BTreeMap<Symbol, i64>,
+) -> Result<(), Failed> {
     for ((name, _, value), array) in function.results.iter().zip(found) {
         let claimed = &function.ty(*value).shape;
         let sizes: Option<Vec<i64>> = claimed.iter().map(|dim| dim.eval(dims).ok()).collect();
