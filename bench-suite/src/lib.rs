@@ -32,7 +32,7 @@ pub use cell::{Cell, Mode};
 pub use draw::arrays;
 pub use folder::{Arrays, Folder, Reference, prepare};
 pub use honesty::{Agreement, Peaks, Work, agreement};
-pub use lines::{ArmLine, EnvironmentLine, FloorLine, KernelLine, Line, Status};
+pub use lines::{ArmLine, CurveLine, EnvironmentLine, FactsLine, FloorLine, KernelLine, Line, Status};
 pub use machine::{Shares, cache_bytes, environment, machine_id};
 pub use measure::{Measured, Ruler, Subject, measure};
 pub use plan::{Wanted, cells};

@@ -6,6 +6,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Line {
     Environment(Box<EnvironmentLine>),
@@ -19,6 +20,7 @@ pub enum Line {
 
 /// What a measurement depends on besides the code; every line after it was measured there.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct EnvironmentLine {
     /// A hash of what makes two machines comparable.
     pub machine: String,
@@ -40,6 +42,7 @@ pub struct EnvironmentLine {
 
 /// By threads: what this machine reached.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PeaksLine {
     pub gflops: BTreeMap<String, f64>,
     /// Read and written together.
@@ -47,6 +50,7 @@ pub struct PeaksLine {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     #[default]
@@ -64,6 +68,7 @@ pub enum Status {
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ArmLine {
     pub arm: String,
     pub framework: Option<String>,
@@ -76,8 +81,10 @@ pub struct ArmLine {
     pub precision: String,
     pub style: String,
     pub status: Status,
-    /// Why there is no time, or what else is to be known.
+    /// Why there is no time.
     pub why: Option<String>,
+    /// What installs the framework, where it is missing.
+    pub install: Option<String>,
     /// Median over processes of each one's median, seconds a call.
     pub median_s: Option<f64>,
     pub ci95_s: Option<[f64; 2]>,
@@ -135,6 +142,7 @@ impl ArmLine {
 
 /// How far apart two identical arms came out.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FloorLine {
     pub model: String,
     pub mode: Mode,
@@ -142,31 +150,39 @@ pub struct FloorLine {
     pub sizes: BTreeMap<String, u64>,
     pub threads: usize,
     pub precision: String,
+    /// The ratio of the two, less one, that identical arms stay below 19 times of 20.
     pub spread: f64,
     pub of: String,
+    pub machine: String,
     pub cell: String,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FactsLine {
     pub arm: String,
+    /// Of all that has to be installed to run this arm.
     pub install_bytes: Option<u64>,
-    pub artifact_bytes: Option<u64>,
+    /// Lines that describe a model, without those that are empty or comments alone.
     pub model_lines: BTreeMap<String, u64>,
-    pub dynamic_sizes: Option<bool>,
     pub needs_python: Option<bool>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CurveLine {
     pub arm: String,
     pub model: String,
     pub seconds: Vec<f64>,
     pub loss: Vec<f64>,
     pub accuracy: Vec<f64>,
+    pub threads: usize,
+    pub machine: String,
+    pub command: String,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KernelLine {
     pub model: String,
     pub mode: Mode,
@@ -177,14 +193,66 @@ pub struct KernelLine {
     pub seconds: f64,
     pub flops: Option<f64>,
     pub bytes: Option<f64>,
+    pub machine: String,
+    pub command: String,
 }
 
 /// The compiler's own speed, commit by commit.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CompilerLine {
     pub bench: String,
     pub median_s: f64,
     pub ci95_s: [f64; 2],
     pub commit: String,
     pub date: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_schema_describes_the_lines() {
+        let schema = serde_json::to_string_pretty(&schemars::schema_for!(Line)).unwrap() + "\n";
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schema.json");
+        if std::env::var_os("DLC_BLESS").is_some() {
+            std::fs::write(path, &schema).unwrap();
+        }
+        let committed = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(committed, schema, "DLC_BLESS=1 cargo test -p bench-suite writes it anew");
+    }
+
+    #[test]
+    fn lines_come_back_as_they_were_written() {
+        let floor = FloorLine {
+            model: "m".into(),
+            mode: Mode::Train,
+            batch: 1,
+            sizes: BTreeMap::from([("s".into(), 128)]),
+            threads: 2,
+            precision: "f32".into(),
+            spread: 0.021,
+            of: "dlc against dlc".into(),
+            machine: "0123".into(),
+            cell: "4567".into(),
+        };
+        let curve = CurveLine {
+            arm: "dlc".into(),
+            model: "digits".into(),
+            seconds: vec![0.5],
+            loss: vec![0.1],
+            accuracy: vec![0.98],
+            threads: 1,
+            machine: "0123".into(),
+            command: "dlc bench".into(),
+        };
+        for line in [Line::Environment(Box::default()), Line::Floor(floor), Line::Curve(curve)] {
+            let text = serde_json::to_string(&line).unwrap();
+            assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), line, "{text}");
+        }
+        let text = serde_json::to_string(&Line::Environment(Box::default())).unwrap();
+        assert!(text.starts_with("{\"kind\":\"environment\",\"machine\""), "{text}");
+        assert!(serde_json::from_str::<Line>("{\"kind\":\"arm\"}").is_err());
+    }
 }

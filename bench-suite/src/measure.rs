@@ -123,6 +123,7 @@ pub fn measure(
         precision: cell.precision.clone(),
         spread,
         of: format!("{of} against {of}"),
+        machine: String::new(),
         cell: String::new(),
     });
     Measured { arms, floor }

@@ -138,7 +138,7 @@ fn environment(cell: &Cell, ruler: &Ruler, round: usize, number: usize) -> Vec<(
 pub(crate) fn end(ended: Ended) -> End {
     match ended {
         Ended::Cannot(why) => (Status::Cannot, why),
-        Ended::Missing { what, install } => (Status::Missing, format!("{what}: {install}")),
+        Ended::Missing { what, install } => (Status::Missing, format!("{what} is not installed: {install}")),
         Ended::Failed(why) => (Status::Failed, why),
     }
 }

@@ -50,6 +50,7 @@ pub(crate) fn line(
         style: subject.arm.style.clone(),
         status,
         why,
+        install: (status == Status::Missing).then(|| subject.arm.install.clone()),
         median_s: ok.then_some(middle),
         ci95_s: ok.then(|| interval(&samples, ruler.seed)),
         n: if ok { all.len() } else { 0 },

@@ -153,6 +153,7 @@ impl<'a> Bench<'a> {
                 }
                 if let Some(floor) = &mut measured.floor {
                     floor.cell = hash.clone();
+                    floor.machine = environment.machine.clone();
                 }
                 self.tell(cell, &measured)?;
                 bundle.add(cell, &hashes, &measured.arms);
