@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 DLC := $(or $(CARGO_TARGET_DIR),target)/release/dlc
 
-.PHONY: help setup build demo card test references bench-compiler tidy fmt
+.PHONY: help setup build demo card test references bench bench-quick bench-compiler tidy fmt
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,18 @@ test: setup ## Run every test
 
 references: ## Make what PyTorch computes anew, networks of full size too (PYTHON=… with bench-suite/requirements.txt)
 	@cd bench-suite && $(PYTHON) -m exporters.pytorch --full && $(PYTHON) -m exporters.sweeps
+
+bench: build ## Measure all models beside all frameworks, some hours; goes on where it was stopped
+	@$(DLC) bench --all --threads 1,2 --facts --curve models/digits.model --out bench-suite/results/full.jsonl
+	@$(DLC) bench --models mlp,tabular,lenet,resnet18 --mode server --out bench-suite/results/full.jsonl
+	@$(DLC) bench --models tabular --mode streamed --out bench-suite/results/full.jsonl
+	@$(DLC) bench --models mlp,lenet,resnet18,minilm,lstm --series --mode infer --out bench-suite/results/full.jsonl
+	@$(DLC) report bench-suite/results/full.jsonl -o reports/index.html
+
+bench-quick: build ## Measure three models beside the arms that start quickly, less than ten minutes
+	@$(DLC) bench --models mlp,tabular,lenet --quick --style compiled,graph,eager --against pytorch,torchscript,onnxruntime \
+		--out bench-suite/results/quick.jsonl
+	@$(DLC) report bench-suite/results/quick.jsonl -o reports/quick.html
 
 bench-compiler: ## Time the compiler's own stages and kernels, and tell what changed since the last time
 	@cargo bench --quiet -p compiler-bench --bench compiler --bench kernels

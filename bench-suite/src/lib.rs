@@ -38,4 +38,5 @@ pub use measure::{Measured, Ruler, Subject, measure};
 pub use plan::{Wanted, cells};
 pub use registry::{ArraySpec, Axis, Batches, Model, Registry, Size, Values};
 pub use results::Results;
+pub use row::line_of_samples;
 pub use server::serve_requests;

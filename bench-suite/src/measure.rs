@@ -112,7 +112,7 @@ pub fn measure(
     let spread = floor_of(subjects, &courses);
     let mut arms = Vec::new();
     for (subject, course) in subjects.iter().zip(&courses).filter(|(subject, _)| !subject.again) {
-        arms.push(line(cell, subject, course, folder, savings, peaks, ruler));
+        arms.push(line(cell, &subject.arm, course, folder.work, savings, peaks, ruler));
     }
     let floor = spread.map(|(spread, of)| FloorLine {
         model: cell.model.clone(),

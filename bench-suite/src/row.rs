@@ -1,18 +1,35 @@
 //! From what the processes of an arm told to its line of the results.
 
 use crate::{
-    ArmLine, Cell, Folder, Peaks, Status, Subject,
+    Agreement, Arm, ArmLine, Cell, Peaks, Status, Work,
     course::{Course, Round},
     honesty::impossible,
     measure::{MOST_VALUES, Ruler},
     statistics::{interval, median, median_of_medians, percentile, thinned},
 };
 
+/// The line of an arm whose times come from elsewhere, process by process.
+pub fn line_of_samples(
+    cell: &Cell,
+    arm: &Arm,
+    samples: Vec<Vec<f64>>,
+    agreement: Agreement,
+    ruler: &Ruler,
+) -> ArmLine {
+    let rounds = samples.into_iter().map(|samples| Round { samples, ..Round::default() }).collect();
+    let ended = (!agreement.correct).then(|| (Status::Wrong, agreement.report.clone()));
+    let course = Course { rounds, agreement: Some(agreement), ended, ..Course::default() };
+    let mut line = line(cell, arm, &course, Work::default(), 1.0, &Peaks::default(), ruler);
+    // Nobody saw the first result of these.
+    (line.first_s, line.compile_s) = (None, None);
+    line
+}
+
 pub(crate) fn line(
     cell: &Cell,
-    subject: &Subject,
+    arm: &Arm,
     course: &Course,
-    folder: &Folder,
+    work: Work,
     savings: f64,
     peaks: &Peaks,
     ruler: &Ruler,
@@ -21,8 +38,7 @@ pub(crate) fn line(
     let middle = median_of_medians(&samples);
     let mut ended = course.ended.clone();
     if ended.is_none() {
-        ended = impossible(peaks, cell.threads, folder.work, savings, middle)
-            .map(|why| (Status::Impossible, why));
+        ended = impossible(peaks, cell.threads, work, savings, middle).map(|why| (Status::Impossible, why));
     }
     let (status, why) = ended.map_or((Status::Ok, None), |(status, why)| (status, Some(why)));
     let ok = status == Status::Ok;
@@ -38,7 +54,7 @@ pub(crate) fn line(
     let cpu: Vec<f64> = course.rounds.iter().flat_map(|round| round.cpu.clone()).collect();
     let finite = |value: f64| value.is_finite().then_some(value);
     ArmLine {
-        arm: subject.arm.name.clone(),
+        arm: arm.name.clone(),
         framework: loaded.map(|loaded| loaded.framework.clone()),
         version: loaded.map(|loaded| loaded.version.clone()),
         model: cell.model.clone(),
@@ -47,10 +63,10 @@ pub(crate) fn line(
         sizes: cell.sizes.clone(),
         threads: cell.threads,
         precision: cell.precision.clone(),
-        style: subject.arm.style.clone(),
+        style: arm.style.clone(),
         status,
         why,
-        install: (status == Status::Missing).then(|| subject.arm.install.clone()),
+        install: (status == Status::Missing).then(|| arm.install.clone()),
         median_s: ok.then_some(middle),
         ci95_s: ok.then(|| interval(&samples, ruler.seed)),
         n: if ok { all.len() } else { 0 },
@@ -82,8 +98,8 @@ pub(crate) fn line(
         threads_seen: loaded.and_then(|loaded| loaded.threads_seen),
         dtype_seen: loaded.map(|loaded| loaded.dtype_seen.clone()),
         flags: loaded.map(|loaded| loaded.flags.clone()).unwrap_or_default(),
-        flops: folder.work.flops,
-        bytes: folder.work.bytes,
+        flops: work.flops,
+        bytes: work.bytes,
         steal: course.rounds.iter().map(|round| round.share.steal).fold(0.0, f64::max),
         others: course.rounds.iter().map(|round| round.share.others).fold(0.0, f64::max),
         redone: course.redone,

@@ -50,7 +50,7 @@ pub fn serve_requests(
         for (course, load) in of_arm.iter().zip(LOADS) {
             let mut at_load = cell.clone();
             at_load.sizes.insert("load_percent".into(), load);
-            lines.push(line(&at_load, subject, course, folder, savings, peaks, ruler));
+            lines.push(line(&at_load, &subject.arm, course, folder.work, savings, peaks, ruler));
         }
     }
     lines

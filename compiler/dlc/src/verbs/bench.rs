@@ -1,9 +1,11 @@
 //! `dlc bench`: times models beside every framework that is installed.
 
 mod bundle;
+mod facts;
 mod jobs;
 mod peaks;
 mod reference;
+mod runs;
 mod self_check;
 mod suite;
 mod table;
@@ -79,6 +81,12 @@ pub struct Arguments {
     /// The folder with models.toml and arms/; found from here upwards unless stated
     #[arg(long, value_name = "DIR")]
     suite: Option<PathBuf>,
+    /// Also what is known of the arms without timing: bytes installed, lines of a model
+    #[arg(long)]
+    facts: bool,
+    /// Also how fast `dlc train` gets better on these files: loss and accuracy over time
+    #[arg(long, value_name = "FILE", value_delimiter = ',')]
+    curve: Vec<PathBuf>,
     /// See whether a slowdown of 10 % is found and none is claimed where there is none, on this machine as it is now
     #[arg(long)]
     self_check: bool,
@@ -95,6 +103,8 @@ enum ModeWord {
     Train,
     /// Requests that arrive by chance and wait their turn: latencies
     Server,
+    /// Whole trainings of dlc on a table that is read while training, beside one that is in memory
+    Streamed,
 }
 
 pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
@@ -107,6 +117,9 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     }
     let bench = Bench::new(cx, &arguments, suite)?;
     let jobs = jobs::jobs(cx, &arguments, &bench.suite)?;
+    if jobs.is_empty() && arguments.curve.is_empty() && !arguments.facts {
+        return Err(Fault::Usage("name files with `bench` items, `--models A,B`, or `--all`".into()));
+    }
     bench.run(&jobs)
 }
 
@@ -162,6 +175,12 @@ impl<'a> Bench<'a> {
                 bundle.write(&self.arguments.out)?;
             }
         }
+        for file in &self.arguments.curve {
+            results.add(vec![runs::curve(self.cx, file, &environment)?])?;
+        }
+        if self.arguments.facts {
+            results.add(facts::facts(&self.suite, &self.arms)?)?;
+        }
         self.cx.say(&format!("results in {}", self.arguments.out.display()));
         Ok(())
     }
@@ -209,6 +228,12 @@ impl<'a> Bench<'a> {
             }
         };
         let held = (model.tolerance, model.savings);
+        if cell.mode == Mode::Streamed {
+            let order = model.inputs.keys().chain(model.fields.keys());
+            let fields: Vec<&tensor::Tensor> = order.filter_map(|name| inputs.get(name)).collect();
+            let arms = runs::streamed(self.cx, &source, cell, &fields, &folder.path, &self.ruler)?;
+            return Ok((Measured { arms, floor: None }, folder.hashes));
+        }
         let measured = if cell.mode == Mode::Server {
             let arms = serve_requests(cell, &subjects, &folder, held, peaks, &self.ruler, &mut told);
             Measured { arms, floor: None }
@@ -281,6 +306,7 @@ impl Arguments {
             ModeWord::Infer => Mode::Infer,
             ModeWord::Train => Mode::Train,
             ModeWord::Server => Mode::Server,
+            ModeWord::Streamed => Mode::Streamed,
         };
         self.mode.iter().map(mode).collect()
     }

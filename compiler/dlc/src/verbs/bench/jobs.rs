@@ -68,9 +68,6 @@ pub fn jobs(cx: &Cx, arguments: &Arguments, suite: &Suite) -> Result<Vec<Job>, F
     for file in &arguments.files {
         of_file(cx, file, &wanted, &mut jobs)?;
     }
-    if jobs.is_empty() {
-        return Err(Fault::Usage("name files with `bench` items, `--models A,B`, or `--all`".into()));
-    }
     Ok(jobs)
 }
 

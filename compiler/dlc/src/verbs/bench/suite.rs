@@ -65,6 +65,13 @@ impl Suite {
         Ok(Arms::new(&own, table.as_deref(), &self.python())?)
     }
 
+    /// Bytes of these packages and all that they need, as this environment has them.
+    pub fn installed_bytes(&self, packages: &[String]) -> Option<u64> {
+        let program = self.folder.as_ref()?.join("installed.py");
+        let ran = Command::new(self.python()).arg(program).args(packages).output().ok()?;
+        String::from_utf8_lossy(&ran.stdout).trim().parse().ok().filter(|_| ran.status.success())
+    }
+
     /// Files that results depend on beside the code, with their hashes, and what Python has installed.
     pub fn locked(&self) -> serde_json::Value {
         let root = self.folder.as_ref().and_then(|folder| folder.parent()).map(Path::to_path_buf);
