@@ -40,6 +40,13 @@ pub struct Folder {
     pub hashes: BTreeMap<String, String>,
 }
 
+impl Folder {
+    /// What all arms begin with.
+    pub fn weights(&self) -> Result<Arrays, Diagnostic> {
+        Ok(Weights::read(&self.path.join(FILES[0]), &Limits::default())?.tensors)
+    }
+}
+
 /// Written last: a folder with it is whole.
 const MARK: &str = "cell.json";
 const FILES: [&str; 3] = ["weights.safetensors", "inputs.npz", "oracle.npz"];

@@ -187,6 +187,7 @@ pub struct KernelLine {
     pub model: String,
     pub mode: Mode,
     pub batch: u64,
+    pub sizes: BTreeMap<String, u64>,
     pub threads: usize,
     pub kernel: String,
     pub line: Option<String>,

@@ -88,7 +88,8 @@ fn same(a: &Line, b: &Line) -> bool {
         (Line::Facts(a), Line::Facts(b)) => a.arm == b.arm,
         (Line::Curve(a), Line::Curve(b)) => a.arm == b.arm && a.model == b.model,
         (Line::Kernel(a), Line::Kernel(b)) => {
-            (&a.model, a.mode, a.batch, a.threads) == (&b.model, b.mode, b.batch, b.threads)
+            (&a.model, a.mode, a.batch, &a.sizes, a.threads)
+                == (&b.model, b.mode, b.batch, &b.sizes, b.threads)
         }
         _ => false,
     }

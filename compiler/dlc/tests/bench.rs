@@ -65,6 +65,11 @@ fn a_file_is_measured_and_not_measured_again() {
     assert!(work("infer").is_some_and(|flops| (10_240.0..12_000.0).contains(&flops)), "{:?}", work("infer"));
     assert!(work("train") > work("infer"));
     assert_eq!(found.iter().filter(|line| line["kind"] == "floor").count(), 2);
+    let kernels: Vec<&Value> = found.iter().filter(|line| line["kind"] == "kernel").collect();
+    assert!(
+        kernels.iter().any(|line| line["line"] == "m.model:2" && line["seconds"].as_f64() > Some(0.0)),
+        "{kernels:?}"
+    );
     let environment = found.iter().find(|line| line["kind"] == "environment").expect("where this was");
     assert!(environment["peaks"]["gflops"]["2"].as_f64().is_some_and(|peak| peak > 0.1), "{environment}");
     let bundle =

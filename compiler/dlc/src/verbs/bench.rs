@@ -3,6 +3,7 @@
 mod bundle;
 mod facts;
 mod jobs;
+mod kernels;
 mod peaks;
 mod reference;
 mod runs;
@@ -18,8 +19,8 @@ use crate::{
 };
 use base::Diagnostic;
 use bench_suite::{
-    Arm, Cell, Line, Measured, Mode, Peaks, Results, Ruler, Subject, measure, prepare, protocol::Load,
-    serve_requests,
+    Arm, Cell, KernelLine, Line, Measured, Mode, Peaks, Results, Ruler, Status, Subject, measure, prepare,
+    protocol::Load, serve_requests,
 };
 use bundle::Bundle;
 use clap::{Args, ValueEnum};
@@ -123,6 +124,14 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     bench.run(&jobs)
 }
 
+/// All about one cell.
+struct Found {
+    measured: Measured,
+    kernels: Vec<KernelLine>,
+    /// Of the files that all arms read.
+    hashes: BTreeMap<String, String>,
+}
+
 struct Bench<'a> {
     cx: &'a Cx,
     arguments: &'a Arguments,
@@ -157,7 +166,7 @@ impl<'a> Bench<'a> {
                     continue;
                 }
                 self.cx.say(&format!("{}: {} arms", cell.name(), arms.len()));
-                let (mut measured, hashes) = self.cell(job, cell, &arms, &peaks)?;
+                let Found { mut measured, mut kernels, hashes } = self.cell(job, cell, &arms, &peaks)?;
                 for line in &mut measured.arms {
                     line.machine = environment.machine.clone();
                     line.commit = environment.commit.clone();
@@ -168,10 +177,16 @@ impl<'a> Bench<'a> {
                     floor.cell = hash.clone();
                     floor.machine = environment.machine.clone();
                 }
+                for line in &mut kernels {
+                    line.machine = environment.machine.clone();
+                    line.command = command(cell, "dlc", self.arguments.quick);
+                }
                 self.tell(cell, &measured)?;
                 bundle.add(cell, &hashes, &measured.arms);
                 let arms = measured.arms.into_iter().map(|line| Line::Arm(Box::new(line)));
-                results.add(arms.chain(measured.floor.map(Line::Floor)).collect())?;
+                let lines =
+                    arms.chain(measured.floor.map(Line::Floor)).chain(kernels.into_iter().map(Line::Kernel));
+                results.add(lines.collect())?;
                 bundle.write(&self.arguments.out)?;
             }
         }
@@ -206,13 +221,7 @@ impl<'a> Bench<'a> {
         chosen.iter().map(|name| Ok(self.arms.get(name)?.clone())).collect()
     }
 
-    fn cell(
-        &self,
-        job: &Job,
-        cell: &Cell,
-        arms: &[Arm],
-        peaks: &Peaks,
-    ) -> Result<(Measured, BTreeMap<String, String>), Fault> {
+    fn cell(&self, job: &Job, cell: &Cell, arms: &[Arm], peaks: &Peaks) -> Result<Found, Fault> {
         let model = &job.model;
         let specs = model.inputs.iter().chain(model.fields.iter().filter(|_| cell.mode.trains()));
         let inputs = bench_suite::arrays(specs, &cell.dims(), self.seed)?;
@@ -232,7 +241,8 @@ impl<'a> Bench<'a> {
             let order = model.inputs.keys().chain(model.fields.keys());
             let fields: Vec<&tensor::Tensor> = order.filter_map(|name| inputs.get(name)).collect();
             let arms = runs::streamed(self.cx, &source, cell, &fields, &folder.path, &self.ruler)?;
-            return Ok((Measured { arms, floor: None }, folder.hashes));
+            let measured = Measured { arms, floor: None };
+            return Ok(Found { measured, kernels: Vec::new(), hashes: folder.hashes });
         }
         let measured = if cell.mode == Mode::Server {
             let arms = serve_requests(cell, &subjects, &folder, held, peaks, &self.ruler, &mut told);
@@ -240,7 +250,14 @@ impl<'a> Bench<'a> {
         } else {
             measure(cell, &subjects, &folder, held, peaks, &self.ruler, &mut told)
         };
-        Ok((measured, folder.hashes))
+        // Where our own time goes, beside the whole.
+        let ours = measured.arms.iter().any(|line| line.arm == "dlc" && line.status == Status::Ok);
+        let kernels = if ours && cell.mode != Mode::Server {
+            kernels::kernels(self.cx, job, &source, cell, &inputs, &folder)?
+        } else {
+            Vec::new()
+        };
+        Ok(Found { measured, kernels, hashes: folder.hashes })
     }
 
     fn subjects(&self, job: &Job, cell: &Cell, arms: &[Arm], folder: &Path, source: &Path) -> Vec<Subject> {

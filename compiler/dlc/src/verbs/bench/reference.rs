@@ -9,7 +9,7 @@ use crate::{
 };
 use base::Diagnostic;
 use bench_suite::{Cell, Reference, Work};
-use driver::{NoCache, Session, Trace};
+use driver::{NoCache, Profile, Session, Trace};
 use exec::{Dims, Pool};
 use sema::Built;
 use shape::Symbol;
@@ -39,7 +39,10 @@ impl<'a> Definition<'a> {
     }
 
     fn built(&self, precision: &str) -> Result<(Session, Built), Fault> {
-        let options = options(self.cx, &self.job.model.settings, precision, "compiled")?;
+        self.built_with(options(self.cx, &self.job.model.settings, precision, "compiled")?)
+    }
+
+    fn built_with(&self, options: driver::Options) -> Result<(Session, Built), Fault> {
         let model = self.job.model.model.as_deref();
         build(self.cx, self.source, model, options, self.trains, self.inputs, Fixed::Yes)
     }
@@ -48,12 +51,21 @@ impl<'a> Definition<'a> {
         if self.trains { "step" } else { "run" }
     }
 
-    fn bound(&self, precision: &str, weights: &Arrays) -> Result<Bound, Fault> {
-        let (session, built) = self.built(precision)?;
+    /// Ready to be called in this precision, with the times of its kernels where they are asked for.
+    fn bound(
+        &self,
+        precision: &str,
+        weights: &Arrays,
+        profile: bool,
+        threads: usize,
+    ) -> Result<(Bound, Profile), Fault> {
+        let mut options = options(self.cx, &self.job.model.settings, precision, "compiled")?;
+        options.profile = profile;
+        let (session, built) = self.built_with(options)?;
         let entries = Session::entries(&built, &[self.entry(), "init", "reset"]);
         let compiled = session.compile(&built, &entries, &NoCache, &mut Trace::default()).within(&session)?;
-        let program = compiled.load().within(&session)?;
-        let pool = Pool::new(0)?;
+        let (program, profile) = compiled.load_profiled().within(&session)?;
+        let pool = Pool::new(threads)?;
         let mut all = weights.clone();
         for entry in ["init", "reset"] {
             if program.entry(entry).is_ok() {
@@ -65,7 +77,12 @@ impl<'a> Definition<'a> {
             }
         }
         let seed = parameters::seed(self.cx);
-        Ok(Bound::new(program, self.entry(), pool, self.inputs, &all, seed)?)
+        Ok((Bound::new(program, self.entry(), pool, self.inputs, &all, seed)?, profile))
+    }
+
+    /// As the arm `dlc` runs it, but with a clock in every kernel call.
+    pub fn profiled(&self, cell: &Cell, weights: &Arrays) -> Result<(Bound, Profile), Fault> {
+        self.bound(&cell.precision, weights, true, cell.threads)
     }
 }
 
@@ -85,7 +102,7 @@ impl Reference for Definition<'_> {
     }
 
     fn results(&mut self, weights: &Arrays, _: &Arrays) -> Result<Arrays, Fault> {
-        let mut bound = self.bound("f64", weights)?;
+        let (mut bound, _) = self.bound("f64", weights, false, 0)?;
         if !self.trains {
             bound.call()?;
             return Ok(bound.results());
