@@ -17,6 +17,10 @@ pub const DLC_ARMS: &[(&str, &str, bool, bool)] = &[
     ("dlc-aot", "compiled", true, false),
 ];
 
+/// What people call a framework, where its arms have names of their own.
+const USUAL: &[(&str, &str)] =
+    &[("tensorflow", "keras-tf"), ("keras", "keras-tf"), ("jax", "flax"), ("torch", "pytorch")];
+
 /// One way to run a model.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Arm {
@@ -70,7 +74,11 @@ impl Arms {
         Ok(Arms { list })
     }
 
+    /// The arm of this name, or that of the framework.
     pub fn get(&self, name: &str) -> Result<&Arm, Diagnostic> {
+        let usual = USUAL.iter().find(|(framework, _)| *framework == name).map(|(_, arm)| *arm);
+        let usual = usual.filter(|_| self.list.iter().all(|arm| arm.name != name));
+        let name = usual.unwrap_or(name);
         self.list.iter().find(|arm| arm.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.list.iter().map(|arm| arm.name.as_str()).collect();
             Diagnostic::error("E1012", format!("there is no arm `{name}`"))
@@ -113,6 +121,7 @@ mod tests {
         assert_eq!(pytorch.style, "eager");
         let tract = arms.get("tract").unwrap();
         assert_eq!((tract.command.len(), tract.options["level"].as_i64()), (1, Some(2)));
+        assert_eq!(arms.get("torch").unwrap(), pytorch);
         assert_eq!(arms.get("dlc").unwrap().command, ["dlc", "arm"]);
         let fault = arms.get("pytorh").unwrap_err();
         assert_eq!(fault.help.as_deref(), Some("did you mean `pytorch`?"));
