@@ -57,6 +57,10 @@ fn a_file_is_measured_and_not_measured_again() {
     for arm in &arms {
         assert_eq!((&arm["status"], &arm["correct"]), (&"ok".into(), &true.into()), "{arm}");
         assert_eq!(arm["threads_seen"], arm["threads"]);
+        assert!(
+            arm["command"].as_str().is_some_and(|it| it.starts_with("dlc bench m.model --mode")),
+            "{arm}"
+        );
         assert!(arm["median_s"].as_f64().is_some_and(|seconds| seconds > 0.0), "{arm}");
         assert!(arm["max_relative"].as_f64().is_some_and(|error| error < 1e-4), "{arm}");
     }

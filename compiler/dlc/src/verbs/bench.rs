@@ -170,7 +170,7 @@ impl<'a> Bench<'a> {
                 for line in &mut measured.arms {
                     line.machine = environment.machine.clone();
                     line.commit = environment.commit.clone();
-                    line.command = command(cell, &line.arm, self.arguments.quick);
+                    line.command = command(job, cell, &line.arm, self.arguments.quick);
                     line.cell = hash.clone();
                 }
                 if let Some(floor) = &mut measured.floor {
@@ -179,7 +179,7 @@ impl<'a> Bench<'a> {
                 }
                 for line in &mut kernels {
                     line.machine = environment.machine.clone();
-                    line.command = command(cell, "dlc", self.arguments.quick);
+                    line.command = command(job, cell, "dlc", self.arguments.quick);
                 }
                 self.tell(cell, &measured)?;
                 bundle.add(cell, &hashes, &measured.arms);
@@ -305,10 +305,11 @@ impl<'a> Bench<'a> {
 }
 
 /// What measures this again.
-fn command(cell: &Cell, arm: &str, quick: bool) -> String {
-    let Cell { model, mode, batch, threads, precision, .. } = cell;
+fn command(job: &Job, cell: &Cell, arm: &str, quick: bool) -> String {
+    let Cell { mode, batch, threads, precision, .. } = cell;
+    let asked = &job.asked;
     let mut text = format!(
-        "dlc bench --models {model} --mode {} --batch {batch} --threads {threads} --precision {precision} --against {arm}",
+        "dlc bench {asked} --mode {} --batch {batch} --threads {threads} --precision {precision} --against {arm}",
         mode.name()
     );
     if quick {
@@ -334,5 +335,5 @@ fn precision(cx: &Cx) -> String {
     cx.everywhere.precision.map_or(kernel::DType::F32, Precision::dtype).name().to_string()
 }
 
-/// Dimensions and sizes of arrays, for a build that fixes them.
+/// By their names.
 type Arrays = BTreeMap<String, tensor::Tensor>;

@@ -21,6 +21,8 @@ pub struct Job {
     /// Of the source, as it is measured.
     pub text: String,
     pub cells: Vec<Cell>,
+    /// What the command line called it: `--models mlp`, or a file.
+    pub asked: String,
     /// What the file says; empty where it says nothing.
     pub against: Vec<String>,
 }
@@ -62,7 +64,14 @@ pub fn jobs(cx: &Cx, arguments: &Arguments, suite: &Suite) -> Result<Vec<Job>, F
             let source = root.join(&model.source);
             let text = model.text(&read_source(&source)?.1)?;
             let cells = cells(&name, &model, &wanted);
-            jobs.push(Job { model, source, text, cells, against: Vec::new() });
+            jobs.push(Job {
+                model,
+                source,
+                text,
+                cells,
+                asked: format!("--models {name}"),
+                against: Vec::new(),
+            });
         }
     }
     for file in &arguments.files {
@@ -115,7 +124,8 @@ fn of_file(cx: &Cx, file: &Path, wanted: &Wanted, jobs: &mut Vec<Job>) -> Result
         }
         let source = absolute(file);
         let text = session.source.text.to_string();
-        jobs.push(Job { model, source, text, cells: cells_of, against: item.against });
+        let asked = file.display().to_string();
+        jobs.push(Job { model, source, text, cells: cells_of, asked, against: item.against });
     }
     Ok(())
 }

@@ -20,10 +20,10 @@ pub fn kernels(
     source: &Path,
     cell: &Cell,
     inputs: &Arrays,
-    folder: &Folder,
+    cell_folder: &Folder,
 ) -> Result<Vec<KernelLine>, Fault> {
     let definition = Definition::new(cx, job, source, cell, inputs);
-    let (mut bound, profile) = definition.profiled(cell, &folder.weights()?)?;
+    let (mut bound, profile) = definition.profiled(cell, &cell_folder.weights()?)?;
     let entry = if cell.mode.trains() { "step" } else { "run" };
     for _ in 0..3 {
         bound.call()?;
@@ -41,6 +41,8 @@ pub fn kernels(
             *sum += value / f64::from(calls);
         }
     }
+    // Results may be read elsewhere: of the user's files, the path from the source's folder.
+    let folder = source.parent().map(|folder| format!("{}/", folder.display())).unwrap_or_default();
     let line = |((line, kernel), [seconds, flops, bytes]): ((String, String), [f64; 3])| KernelLine {
         model: cell.model.clone(),
         mode: cell.mode,
