@@ -50,7 +50,7 @@ pub fn kernels(
         sizes: cell.sizes.clone(),
         threads: cell.threads,
         kernel,
-        line: Some(line).filter(|line| !line.is_empty()),
+        line: Some(line.strip_prefix(&folder).unwrap_or(&line).to_string()).filter(|line| !line.is_empty()),
         seconds,
         flops: Some(flops),
         bytes: Some(bytes),
