@@ -48,8 +48,8 @@ class Iree(OnnxArm):
         subprocess.run([*tool, self.path, "-o", source, "--opset-version", "18"], check=True)
         options = ["--iree-hal-target-device=local", "--iree-hal-local-target-device-backends=llvm-cpu"]
         options += ["--iree-llvmcpu-target-cpu=host", "--iree-opt-level=O3"]
-        # Its own limit is too small for a layer norm of 384 numbers on wide vectors.
-        options += ["--iree-llvmcpu-stack-allocation-limit=65536"]
+        # Its own limit is too small for a layer norm of 768 numbers on wide vectors.
+        options += ["--iree-llvmcpu-stack-allocation-limit=131072"]
         iree.compiler.compile_file(str(source), output_file=str(output), extra_args=options)
         source.unlink()
 
