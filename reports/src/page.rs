@@ -31,8 +31,24 @@ const MOST_BYTES: usize = 3_000_000;
 /// Rows beyond this would never fit.
 const MOST_ROWS: usize = 5000;
 
-/// How many points a box shows, from much to little: the most that fits into the page.
-const DETAILS: [usize; 4] = [40, 16, 6, 0];
+/// From much to little: the most that fits into the page is shown.
+const DETAILS: [Detail; 6] = [
+    Detail { points: 40, conditions: usize::MAX },
+    Detail { points: 16, conditions: usize::MAX },
+    Detail { points: 6, conditions: usize::MAX },
+    Detail { points: 0, conditions: usize::MAX },
+    Detail { points: 0, conditions: 6 },
+    Detail { points: 0, conditions: 2 },
+];
+
+/// How much of a model is drawn.
+#[derive(Clone, Copy)]
+struct Detail {
+    /// Of each box.
+    points: usize,
+    /// With a chart of their own.
+    conditions: usize,
+}
 
 /// What the page is made of, besides results.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -50,8 +66,8 @@ pub fn page(results: &Results, options: &PageOptions) -> Result<String, Diagnost
         return Err(too_large(format!("the files have {rows} rows, and a page at most {MOST_ROWS}")));
     }
     let mut size = 0;
-    for points in DETAILS {
-        let page = Page { results, options, points, figures: Figures::default() }.compose();
+    for detail in DETAILS {
+        let page = Page { results, options, detail, figures: Figures::default() }.compose();
         if page.len() <= MOST_BYTES {
             return Ok(page);
         }
@@ -67,7 +83,7 @@ fn too_large(message: String) -> Diagnostic {
 struct Page<'r> {
     results: &'r Results,
     options: &'r PageOptions,
-    points: usize,
+    detail: Detail,
     figures: Figures,
 }
 

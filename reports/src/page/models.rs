@@ -6,7 +6,7 @@ use crate::{
     chart::{Axis, Mark, Row, Tone, Unit, rows},
     figure::Figure,
     html::{Element, el},
-    number::{bytes, plain, ratio, seconds, short},
+    number::{bytes, counted, plain, ratio, seconds, short},
     record::Status,
     results::{Cell, Measured, Verdict},
     statistics::{quantile, sorted},
@@ -31,8 +31,13 @@ pub(super) fn section(page: &mut Page) -> Option<Section> {
         let is_timed = |cell: &Cell| results.of_cell(cell).iter().any(|one| one.seconds().is_some());
         body.push(el("h3").text(model));
         body.push(medians(page, model, &cells).html());
-        let figures: Vec<Element> =
-            cells.into_iter().filter(|cell| is_timed(cell)).map(|cell| figure(page, cell)).collect();
+        let timed: Vec<&Cell> = cells.into_iter().filter(|cell| is_timed(cell)).collect();
+        let (drawn, left) = timed.split_at(timed.len().min(page.detail.conditions));
+        let figures: Vec<Element> = drawn.iter().map(|cell| figure(page, cell)).collect();
+        if !left.is_empty() {
+            let count = counted(left.len(), "further column");
+            body.push(p(format!("{count} of the table without a chart, for the page to stay small.")));
+        }
         if !figures.is_empty() {
             body.push(grid(figures));
         }
@@ -141,7 +146,7 @@ fn row(page: &Page, one: &Measured, samples: &[f64]) -> Row {
     let mut marks = Vec::new();
     let at = |share| quantile(samples, share).unwrap_or(0.0);
     if samples.len() > 3 {
-        let count = page.points.min(samples.len());
+        let count = page.detail.points.min(samples.len());
         let values = (0..count).map(|index| at(index as f64 / (count - 1).max(1) as f64)).collect();
         marks.push(Mark::Points { values, ink });
         marks.push(Mark::Box { quartiles: [at(0.25), at(0.5), at(0.75)], ends: [at(0.0), at(1.0)], ink });
@@ -197,8 +202,8 @@ fn table(page: &Page, cell: &Cell, all: &[&Measured]) -> Table {
             let texts: Vec<String> = values.iter().flatten().map(|value| plain(*value)).collect();
             Entry::new("", texts.join(";"))
         };
-        let samples = if page.points > 0 {
-            list(&thinned(arm.samples_s.as_deref(), page.points))
+        let samples = if page.detail.points > 0 {
+            list(&thinned(arm.samples_s.as_deref(), page.detail.points))
         } else {
             Entry::default()
         };

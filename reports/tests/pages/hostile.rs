@@ -210,6 +210,27 @@ fn a_page_that_would_be_too_large_is_refused() {
     };
     let (code, words) = fault_of(&[&rows(5001)], false);
     assert_eq!((code, words.as_str()), ("E1026", "the files have 5001 rows, and a page at most 5000"));
-    let (code, words) = fault_of(&[&rows(1500)], false);
+    // A thousand models, two conditions each.
+    let lines: Vec<Value> = (0..4000)
+        .map(|number| {
+            let model = format!("model{}", number / 4);
+            invented::arm("dlc", &model, "infer", number % 4, 1, 1e-3, &mut invented::Draw::new())
+        })
+        .collect();
+    let (code, words) = fault_of(&[&invented::text(&lines)], false);
     assert!(code == "E1026" && words.contains("more than 3 MB"), "{words}");
+}
+
+#[test]
+fn more_than_the_page_has_room_for_is_left_out_with_a_word() {
+    let mut draw = invented::Draw::new();
+    let mut lines = Vec::new();
+    for batch in 0..180 {
+        for (name, slower) in invented::ARMS {
+            lines.push(invented::arm(name, "mlp", "infer", batch, 1, 1e-3 * slower, &mut draw));
+        }
+    }
+    let page = page_of(&invented::text(&lines));
+    valid::check(&page);
+    assert!(page.len() < 3_000_000 && page.contains("174 further columns of the table without a chart"));
 }

@@ -151,6 +151,14 @@ pub fn whole() -> String {
             lines.push(line);
         }
     }
+    for (name, slower) in ARMS.into_iter().skip(4).step_by(3).chain([ARMS[0]]) {
+        for load in [30, 50, 70, 90] {
+            let waiting = 1.0 / (1.0 - f64::from(load) / 100.0);
+            let mut line = arm(name, "lenet", "server", 1, 1, 6e-5 * slower * waiting, &mut draw);
+            line["sizes"] = json!({"load_percent": load});
+            lines.push(line);
+        }
+    }
     for (name, slower) in
         ARMS.into_iter().filter(|(name, _)| ["dlc", "pytorch", "keras-tf", "flax"].contains(name))
     {
