@@ -57,7 +57,18 @@ impl Cx {
     }
 
     pub fn session_with(&self, file: &Path, options: Options) -> Result<Session, Fault> {
+        self.session_of(file, options, |text| text)
+    }
+
+    /// As [`Cx::session_with`], of the file's text after a change.
+    pub fn session_of(
+        &self,
+        file: &Path,
+        options: Options,
+        change: impl Fn(String) -> String,
+    ) -> Result<Session, Fault> {
         let (name, text) = read_source(file)?;
+        let text = change(text);
         bug::remember(&name, &text);
         let beside: Box<dyn Files> = match (file.as_os_str() == "-", file.parent()) {
             (false, Some(folder)) => Box::new(Beside(folder.to_path_buf())),

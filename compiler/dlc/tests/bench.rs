@@ -62,7 +62,8 @@ fn a_file_is_measured_and_not_measured_again() {
             "{arm}"
         );
         assert!(arm["median_s"].as_f64().is_some_and(|seconds| seconds > 0.0), "{arm}");
-        assert!(arm["max_relative"].as_f64().is_some_and(|error| error < 1e-4), "{arm}");
+        // What is held to f64 is never exactly right.
+        assert!(arm["max_relative"].as_f64().is_some_and(|error| 0.0 < error && error < 1e-4), "{arm}");
     }
     let work = |mode: &str| arms.iter().find(|arm| arm["mode"] == mode).and_then(|arm| arm["flops"].as_f64());
     // 8 rows through 16 by 32 and 32 by 4, two operations each, and biases.

@@ -39,7 +39,8 @@ pub fn build(
     inputs: &BTreeMap<String, Tensor>,
     fixed: Fixed,
 ) -> Result<(Session, Built), Fault> {
-    let mut session = cx.session_with(source, options)?;
+    let wide = options.float == kernel::DType::F64;
+    let mut session = cx.session_of(source, options, |text| if wide { in_f64(&text) } else { text })?;
     let mut built = built_of(&session, model, trains)?;
     if fixed == Fixed::Yes {
         let fields =
@@ -48,6 +49,25 @@ pub fn build(
         built = built_of(&session, model, trains)?;
     }
     Ok((session, built))
+}
+
+/// The text with f64 wherever it states f32: a definition may be rounded nowhere.
+fn in_f64(text: &str) -> String {
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let bytes = text.as_bytes();
+    let mut wide = String::with_capacity(text.len());
+    let mut from = 0;
+    for (at, word) in text.match_indices("f32") {
+        let before = at.checked_sub(1).is_some_and(|at| is_word(bytes[at]));
+        let after = bytes.get(at + word.len()).is_some_and(|byte| is_word(*byte));
+        if !before && !after {
+            wide.push_str(&text[from..at]);
+            wide.push_str("f64");
+            from = at + word.len();
+        }
+    }
+    wide.push_str(&text[from..]);
+    wide
 }
 
 fn built_of(session: &Session, model: Option<&str>, trains: bool) -> Result<Built, Fault> {
@@ -192,4 +212,14 @@ fn own_hash(session: &Session, wanted: &Load) -> String {
         .text(&session.source.text)
         .text(&asked);
     format!("{:016x}", hash.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn only_the_word_is_widened() {
+        let text = "model M(x: f32[b]) -> (y: f32[b]) { y = bf32 + f32_x + f320 + f32(x) }";
+        let wide = "model M(x: f64[b]) -> (y: f64[b]) { y = bf32 + f32_x + f320 + f64(x) }";
+        assert_eq!(super::in_f64(text), wide);
+    }
 }

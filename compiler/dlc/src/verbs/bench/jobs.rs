@@ -46,7 +46,7 @@ impl Job {
     pub fn folder(&self, cell: &Cell, seed: u64) -> Result<String, Fault> {
         let mode = if cell.mode.trains() { "train" } else { "infer" };
         let sizes: String = cell.sizes.iter().map(|(dim, size)| format!("-{dim}{size}")).collect();
-        let asked = format!("{:?} {mode} {:?} {seed}", self.model, cell.dims());
+        let asked = format!("{:?} {mode} {:?} {seed} in f64 throughout", self.model, cell.dims());
         let hash = Fnv64::new().text(&asked).text(&self.text).text(driver::VERSION).finish();
         Ok(format!("{}-{mode}-b{}{sizes}-{hash:016x}", cell.model, cell.batch))
     }

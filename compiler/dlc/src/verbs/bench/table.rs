@@ -7,7 +7,9 @@ use bench_suite::{
 };
 
 pub fn table(cell: &Cell, measured: &Measured) -> String {
-    let ours = measured.arms.iter().find(|line| line.arm == "dlc" && line.status == Status::Ok);
+    let ours = |of: &ArmLine| {
+        measured.arms.iter().find(|it| it.arm == "dlc" && it.status == Status::Ok && it.sizes == of.sizes)
+    };
     let floor = measured.floor.as_ref().map(|floor| floor.spread);
     let head = ["arm", "median", "95 %", "against dlc", "agrees", "memory", "first result"];
     let mut rows = vec![head.map(String::from).to_vec()];
@@ -23,10 +25,10 @@ pub fn table(cell: &Cell, measured: &Measured) -> String {
         let interval =
             line.ci95_s.map_or(String::new(), |[low, high]| format!("{} … {}", seconds(low), seconds(high)));
         rows.push(vec![
-            line.arm.clone(),
+            named(line),
             seconds(middle),
             interval,
-            against(line, ours, floor),
+            against(line, ours(line), floor),
             line.max_relative.map_or(String::new(), |error| format!("{error:.0e}")),
             line.peak_bytes.map_or(String::new(), |bytes| format!("{} MiB", bytes >> 20)),
             line.first_s.map_or(String::new(), seconds),
@@ -53,11 +55,13 @@ pub fn table(cell: &Cell, measured: &Measured) -> String {
 fn against(line: &ArmLine, ours: Option<&ArmLine>, floor: Option<f64>) -> String {
     let Some(ours) = ours.filter(|ours| ours.arm != line.arm) else { return String::new() };
     let Some(found) = ratio(&ours.process_medians_s, &line.process_medians_s) else { return String::new() };
-    if floor.is_some_and(|floor| differ(found, floor)) {
-        format!("{:.2}", found.middle)
-    } else {
-        "no difference".into()
-    }
+    if differ(found, floor.unwrap_or(0.0)) { format!("{:.2}", found.middle) } else { "no difference".into() }
+}
+
+/// With the load of a server.
+fn named(line: &ArmLine) -> String {
+    let load = line.sizes.get("load_percent").map(|load| format!(" at {load} %"));
+    line.arm.clone() + &load.unwrap_or_default()
 }
 
 fn word(status: Status) -> &'static str {
