@@ -3,7 +3,7 @@
     python check_agreement.py                      # some minutes, on a quiet machine
     python check_agreement.py --out results/agreement.json
 
-The loops know nothing of the arms and of their protocol. They take turns with `dlc bench`, in fresh processes,
+The loops know nothing of arms and their protocol. They take turns with `dlc bench`, in fresh processes,
 on three models and batches of one row. A median may be off by 5 %, or by what `dlc bench` finds between
 identical arms in that cell, whichever is more.
 """
