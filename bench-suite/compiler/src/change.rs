@@ -8,6 +8,9 @@ pub const FLOOR: f64 = 0.03;
 const WINDOW: usize = 12;
 /// Deviations of a normal distribution in one median absolute deviation.
 const MAD_TO_SIGMA: f64 = 1.4826;
+/// A median absolute deviation of n values is as good as a deviation of 0.37 n (Rousseeuw and Croux 1993); with this,
+/// the reach is near the quantile 0.995 of Student's t of that many degrees of freedom.
+const SPARSE: f64 = 6.0;
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Change {
@@ -29,8 +32,8 @@ pub enum Change {
 }
 
 /// `earlier` are the measurements of one bench on one machine, oldest first. The reference is the median of the latest ones;
-/// the noise is three deviations of them (by the median absolute deviation, so that one earlier change does not hide the
-/// next), and never below [`FLOOR`] or half of the width of either interval.
+/// the noise is three deviations of them or more (by the median absolute deviation, so that one earlier change does not hide
+/// the next; of few values that is a poor estimate, so as Student's t it grows the fewer there are), and never below [`FLOOR`] or half of the width of either interval.
 pub fn compare(earlier: &[Entry], now: &Estimate) -> Change {
     let latest = &earlier[earlier.len().saturating_sub(WINDOW)..];
     let Some(reference) = median(latest.iter().map(|entry| entry.median_s)) else { return Change::New };
@@ -42,8 +45,9 @@ pub fn compare(earlier: &[Entry], now: &Estimate) -> Change {
     let width = |low: f64, high: f64| (high - low).abs() / 2.0;
     let widths = latest.iter().map(|entry| width(entry.ci95_s[0], entry.ci95_s[1]));
     let before = median(widths).unwrap_or(0.0) / reference;
+    let reach = 3.0 * (1.0 + SPARSE / latest.len() as f64);
     let noise =
-        FLOOR.max(3.0 * MAD_TO_SIGMA * deviation).max(before).max(width(now.low, now.high) / now.median);
+        FLOOR.max(reach * MAD_TO_SIGMA * deviation).max(before).max(width(now.low, now.high) / now.median);
     let ratio = now.median / reference;
     // In logarithms, so that twice as fast and twice as slow are equally far.
     if ratio.ln().abs() <= noise.ln_1p() {
