@@ -3,7 +3,7 @@
     python check_agreement.py                      # some minutes, on a quiet machine
     python check_agreement.py --out results/agreement.json
 
-The loops know nothing of arms and their protocol. They take turns with `dlc bench`, in fresh processes,
+The loops know nothing of arms and their protocol. They run before and after `dlc bench`, in fresh processes,
 on three models and batches of one row. A median may be off by 5 %, or by what `dlc bench` finds between
 identical arms in that cell, whichever is more.
 """
@@ -33,7 +33,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--dlc", default=os.environ.get("DLC", SUITE.parent / "target" / "release" / "dlc"))
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="loops before and after")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--loop", nargs=3, metavar=("FRAMEWORK", "MODEL", "FILE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -58,27 +58,32 @@ def compare(options: argparse.Namespace, model: str) -> list[dict]:
         found: dict[str, list[float]] = {framework: [] for framework in FRAMEWORKS}
         ours: dict[str, list[float]] = {framework: [] for framework in FRAMEWORKS}
         floors = []
-        for turn in range(options.rounds):
-            for framework in FRAMEWORKS:
-                words = [sys.executable, __file__, "--loop", framework, model, str(stored)]
-                found[framework].append(float(subprocess.check_output(words, text=True)))
-            results = Path(folder) / f"results{turn}.jsonl"
-            against = ",".join(("dlc", *FRAMEWORKS))
-            words = ["bench", "--models", model, "--against", against, "--mode", "infer", "--batch", "1"]
-            words += ["--threads", "1", "--quick", "--quiet", "--out", str(results)]
-            subprocess.run([options.dlc, *words], check=True, stdout=subprocess.DEVNULL)
-            for line in map(json.loads, results.read_text().splitlines()):
-                if line["kind"] == "arm" and line["arm"] in FRAMEWORKS:
-                    ours[line["arm"]] += line["process_medians_s"]
-                elif line["kind"] == "floor":
-                    floors.append(line["spread"])
+        by_hand(options, model, stored, found)
+        results = Path(folder) / "results.jsonl"
+        against = ",".join(("dlc", *FRAMEWORKS))
+        words = ["bench", "--models", model, "--against", against, "--mode", "infer", "--batch", "1"]
+        words += ["--threads", "1", "--quiet", "--out", str(results)]
+        subprocess.run([options.dlc, *words], check=True, stdout=subprocess.DEVNULL)
+        by_hand(options, model, stored, found)
+        for line in map(json.loads, results.read_text().splitlines()):
+            if line["kind"] == "arm" and line["arm"] in FRAMEWORKS:
+                ours[line["arm"]] += line["process_medians_s"]
+            elif line["kind"] == "floor":
+                floors.append(line["spread"])
     allowed = max(ALLOWED, statistics.median(floors))
     rows = []
     for framework in FRAMEWORKS:
-        runner, by_hand = statistics.median(ours[framework]), statistics.median(found[framework])
-        row = {"model": model, "framework": framework, "runner_s": runner, "loop_s": by_hand}
-        rows.append(row | {"off": runner / by_hand - 1, "allowed": allowed})
+        runner, plain = statistics.median(ours[framework]), statistics.median(found[framework])
+        row = {"model": model, "framework": framework, "runner_s": runner, "loop_s": plain}
+        rows.append(row | {"off": runner / plain - 1, "allowed": allowed})
     return rows
+
+
+def by_hand(options: argparse.Namespace, model: str, stored: Path, found: dict[str, list[float]]) -> None:
+    for _ in range(options.rounds):
+        for framework in FRAMEWORKS:
+            words = [sys.executable, __file__, "--loop", framework, model, str(stored)]
+            found[framework].append(float(subprocess.check_output(words, text=True)))
 
 
 def module(model: str) -> tuple[object, object]:
@@ -92,7 +97,7 @@ def module(model: str) -> tuple[object, object]:
     network = {
         "mlp": lambda: mlp.perceptron(512),
         "lenet": lambda: lenet5.LeNet5([6, 16, 120, 84]),
-        "resnet18": lambda: resnet.ResNet(resnet.Basic, [2, 2, 2, 2], 10, 64, large=False),
+        "resnet18": lambda: resnet.ResNet(resnet.Basic, [2, 2, 2, 2], 64, 10, large=False),
     }[model]()
     return network.eval(), torch.rand(MODELS[model])
 
