@@ -14,6 +14,8 @@ import subprocess
 import sys
 import tempfile
 
+from dlc import Dlc
+
 BLOCKS = """layer attend(heads: int)(x: float[b, s, d]) -> float[b, s, d] {{
     q, k, v = x |> dense(3 * d) |> split(3, axis: -1)
     attention(q, k, v, heads: heads, causal: true) |> dense(d)
@@ -73,16 +75,17 @@ def seconds(dlc: str, text: str, entry: str) -> float:
 def main() -> None:
     """Times every pair, the few and the many by turns."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dlc", default="target/release/dlc")
+    parser.add_argument("--dlc", help="the binary; else $DLC, else target/release/dlc")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
+    dlc = str(Dlc.find(arguments.dlc).binary)
     grows = False
     for name, few, many, text, entry in PAIRS:
         extra = TRAINED if text is BLOCKS and entry == "train" else ""
         times: dict[int, list[float]] = {few: [], many: []}
         for _ in range(arguments.rounds):
             for count, measured in times.items():
-                measured.append(seconds(arguments.dlc, text.format(count=count) + extra, entry))
+                measured.append(seconds(dlc, text.format(count=count) + extra, entry))
         of_few, of_many = (statistics.median(measured) for measured in times.values())
         ratio = of_many / of_few
         grows |= ratio > LIMIT

@@ -10,6 +10,8 @@ import subprocess
 import tempfile
 import time
 
+from dlc import Dlc
+
 PLAIN = """/// Classifier {i}: rows of {width} numbers.
 layer head{i}(width: dim, classes: dim)(x: float[b, n]) -> float[b, classes] {{
     h = x |> dense(width) |> layer_norm |> gelu
@@ -68,9 +70,10 @@ def deep() -> str:
 def main() -> None:
     """Times both files."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dlc", default="target/release/dlc")
+    parser.add_argument("--dlc", help="the binary; else $DLC, else target/release/dlc")
     parser.add_argument("--rounds", type=int, default=9)
     arguments = parser.parse_args()
+    dlc = str(Dlc.find(arguments.dlc).binary)
     with tempfile.TemporaryDirectory() as folder:
         for name, text in [("plain", plain()), ("deep", deep())]:
             path = pathlib.Path(folder) / f"{name}.model"
@@ -78,7 +81,7 @@ def main() -> None:
             times = []
             for _ in range(arguments.rounds):
                 begin = time.perf_counter()
-                subprocess.run([arguments.dlc, "check", str(path)], check=True, capture_output=True)
+                subprocess.run([dlc, "check", str(path)], check=True, capture_output=True)
                 times.append(1000 * (time.perf_counter() - begin))
             shown = " ".join(f"{milliseconds:.0f}" for milliseconds in sorted(times))
             lines = text.count("\n")
