@@ -43,7 +43,7 @@ bench-quick: build ## Measure three models beside the arms that start quickly, l
 	@$(DLC) report bench-suite/results/quick.jsonl -o reports/quick.html
 
 bench-compiler: ## Time the compiler's own stages and kernels, and tell what changed since the last time
-	@cargo bench --quiet -p compiler-bench --bench compiler --bench kernels
+	@cargo bench --quiet -p compiler-bench --bench speed
 	@cargo run --quiet --release -p compiler-bench
 
 tidy: ## Check the house rules: dependency edges, file sizes, explanations

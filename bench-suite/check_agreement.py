@@ -92,13 +92,9 @@ def module(model: str) -> tuple[object, object]:
 
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    from exporters.models import lenet5, mlp, resnet
+    from arms.networks import NETWORKS
 
-    network = {
-        "mlp": lambda: mlp.perceptron(512),
-        "lenet": lambda: lenet5.LeNet5([6, 16, 120, 84]),
-        "resnet18": lambda: resnet.ResNet(resnet.Basic, [2, 2, 2, 2], 64, 10, large=False),
-    }[model]()
+    network = NETWORKS[model]().module
     return network.eval(), torch.rand(MODELS[model])
 
 

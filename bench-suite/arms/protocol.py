@@ -223,8 +223,13 @@ def first(arm: Arm, request: dict[str, Any]) -> dict[str, Any]:
         if arm.cell.training:
             losses.append(arm.loss())
     found = {"loss": np.array(losses)} if arm.cell.training else arm.outputs()
-    np.savez(request["to"], **found)
+    np.savez(request["to"], **{name: storable(x) for name, x in found.items()})
     return {"seconds": seconds}
+
+
+def storable(x: np.ndarray) -> np.ndarray:
+    """NumPy's files have no bf16."""
+    return x.astype(np.float32) if x.dtype.name == "bfloat16" else x
 
 
 def warm(arm: Arm, seconds: float, most: int) -> list[float]:

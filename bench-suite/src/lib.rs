@@ -15,6 +15,7 @@ mod honesty;
 mod lines;
 mod machine;
 mod measure;
+mod origin;
 mod plan;
 mod process;
 pub mod protocol;

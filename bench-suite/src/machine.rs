@@ -1,6 +1,9 @@
 //! The machine: what it is, what it is busy with.
 
-use crate::EnvironmentLine;
+use crate::{
+    EnvironmentLine,
+    origin::{commit, date},
+};
 use std::{collections::BTreeMap, fs, path::Path};
 use tensor::Fnv64;
 
@@ -23,13 +26,14 @@ const NOTABLE: &[&str] = &[
     "bf16",
 ];
 
-/// What the system tells; commit, versions and peaks are the caller's to add.
-pub fn environment(seed: u64, date: String) -> EnvironmentLine {
+/// What the system tells; versions and peaks are the caller's to add.
+pub fn environment(seed: u64) -> EnvironmentLine {
     let cpu = fields("/proc/cpuinfo");
     let flags = cpu.get("flags").or(cpu.get("Features")).cloned().unwrap_or_default();
     let flags: Vec<&str> = flags.split_whitespace().collect();
     let mut line = EnvironmentLine {
-        date,
+        date: date(),
+        commit: commit(),
         cpu: cpu
             .get("model name")
             .or(cpu.get("CPU implementer"))

@@ -1,6 +1,7 @@
 //! Whether a measurement differs from the history by more than its noise.
 
 use crate::{Entry, Estimate};
+use bench_suite::statistics;
 
 /// Differences below this share are never claimed: the layout of code and memory alone moves a measurement so far.
 pub const FLOOR: f64 = 0.03;
@@ -60,8 +61,6 @@ pub fn compare(earlier: &[Entry], now: &Estimate) -> Change {
 }
 
 fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut sorted: Vec<f64> = values.filter(|value| value.is_finite()).collect();
-    sorted.sort_by(f64::total_cmp);
-    let n = sorted.len();
-    (n > 0).then(|| f64::midpoint(sorted[(n - 1) / 2], sorted[n / 2]))
+    let finite: Vec<f64> = values.filter(|value| value.is_finite()).collect();
+    (!finite.is_empty()).then(|| statistics::median(&finite))
 }

@@ -1,6 +1,7 @@
 //! The median of a measurement with its interval, from Criterion's samples.
 
 use anyhow::{Context, Result, bail};
+use bench_suite::statistics;
 use serde::Deserialize;
 use std::{fs, path::Path};
 
@@ -31,8 +32,7 @@ pub fn estimate(samples: &[f64]) -> Option<Estimate> {
     let reach = 1.96 * (n as f64).sqrt() / 2.0;
     let low = ((n as f64 / 2.0 - reach).floor().max(0.0) as usize).min(n - 1);
     let high = ((n as f64 / 2.0 + reach).ceil() as usize).min(n - 1);
-    let median = f64::midpoint(sorted[(n - 1) / 2], sorted[n / 2]);
-    Some(Estimate { median, low: sorted[low], high: sorted[high] })
+    Some(Estimate { median: statistics::median(&sorted), low: sorted[low], high: sorted[high] })
 }
 
 /// Every measurement below a folder of Criterion, by name, in the order of names.

@@ -1,8 +1,9 @@
 //! Lines of the history: one measurement each, appended and never changed.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 use std::{fs, path::Path};
+use tensor::file::write_atomically;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Entry {
@@ -32,7 +33,7 @@ pub fn read(path: &Path) -> Result<Vec<Entry>> {
         .collect()
 }
 
-/// The whole history is written beside and renamed, so that a failure leaves the old one.
+/// The whole history is written anew, so that a failure leaves the old one.
 pub fn append(path: &Path, entries: &[Entry]) -> Result<()> {
     let mut text = if path.exists() { fs::read_to_string(path)? } else { String::new() };
     if !text.is_empty() && !text.ends_with('\n') {
@@ -42,7 +43,5 @@ pub fn append(path: &Path, entries: &[Entry]) -> Result<()> {
         text.push_str(&serde_json::to_string(entry)?);
         text.push('\n');
     }
-    let beside = path.with_extension("jsonl.tmp");
-    fs::write(&beside, text).with_context(|| format!("writing {}", beside.display()))?;
-    fs::rename(&beside, path).with_context(|| format!("writing {}", path.display()))
+    write_atomically(path, text.as_bytes()).map_err(|fault| anyhow!(fault.message))
 }

@@ -2,11 +2,12 @@
 //! what changed, and adds them to it.
 
 use anyhow::{Context, Result, bail};
+use bench_suite::{EnvironmentLine, environment};
 use compiler_bench::{Change, Entry, append, compare, read, read_all};
 use std::{
-    env, fs,
+    env,
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    process::ExitCode,
 };
 
 fn main() -> Result<ExitCode> {
@@ -24,7 +25,7 @@ fn main() -> Result<ExitCode> {
         }
     }
     let known = read(&history)?;
-    let (machine, commit, date) = (machine(), commit(&root)?, said("date", &["-u", "+%FT%TZ"], &root)?);
+    let EnvironmentLine { machine, commit, date, .. } = environment(0);
     let (mut entries, mut slower) = (Vec::new(), 0);
     println!("{:<34} {:>12} {:>9}  change", "bench", "median", "± 95 %");
     for (bench, estimate) in read_all(&criterion)? {
@@ -54,22 +55,4 @@ fn main() -> Result<ExitCode> {
     append(&history, &entries)?;
     println!("{} measurements added to {}", entries.len(), history.display());
     Ok(if slower == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Model of the processor and number of cores.
-fn machine() -> String {
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{}, {cores} cores", model.map_or("unknown processor", |(_, name)| name.trim()))
-}
-
-fn commit(root: &Path) -> Result<String> {
-    said("git", &["describe", "--always", "--dirty", "--abbrev=12"], root)
-}
-
-fn said(program: &str, arguments: &[&str], folder: &Path) -> Result<String> {
-    let output = Command::new(program).args(arguments).current_dir(folder).output();
-    let output = output.with_context(|| format!("starting {program}"))?;
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_string())
 }

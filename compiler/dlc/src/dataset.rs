@@ -197,17 +197,13 @@ fn field(session: &Session, train: &TrainSpec, name: &str) -> Result<(DType, Opt
         return Ok((DType::F64, None));
     };
     let dtype = dtype(session, ty)?;
-    let sizes: Option<Vec<usize>> = ty
-        .shape
-        .iter()
-        .skip(1)
-        .map(|dim| {
-            let bound =
-                dim.as_symbol().and_then(|symbol| session.options.sema.bind.get(symbol.name()).copied());
-            usize::try_from(dim.as_const().or(bound)?).ok()
-        })
-        .collect();
-    Ok((dtype, sizes))
+    Ok((dtype, ty.shape.iter().skip(1).map(|dim| size(session, dim)).collect()))
+}
+
+/// Of a dimension that is a number, or that `--bind` made one.
+fn size(session: &Session, dim: &shape::Dim) -> Option<usize> {
+    let bound = dim.as_symbol().and_then(|symbol| session.options.sema.bind.get(symbol.name()).copied());
+    usize::try_from(dim.as_const().or(bound)?).ok()
 }
 
 pub fn dtype(session: &Session, ty: &graph::Type) -> Result<DType, Fault> {
@@ -357,12 +353,8 @@ fn add_defaults(train: &TrainSpec, session: &Session, dataset: &mut Overlay) -> 
             dataset.add_constant(&wanted.name, full(row_shape.unwrap_or_default(), value)?.cast(dtype)?);
             continue;
         }
-        let known = |dim: &shape::Dim| {
-            let bound =
-                dim.as_symbol().and_then(|symbol| session.options.sema.bind.get(symbol.name()).copied());
-            usize::try_from(dim.as_const().or(bound)?).ok()
-        };
-        let Some(sizes) = wanted.ty.shape.iter().map(known).collect::<Option<Vec<usize>>>() else {
+        let sizes: Option<Vec<usize>> = wanted.ty.shape.iter().map(|dim| size(session, dim)).collect();
+        let Some(sizes) = sizes else {
             return Err(Diagnostic::error(
                 "E0825",
                 format!("the input `{}`, which the data leave out, has no fixed size", wanted.name),

@@ -9,6 +9,7 @@ mod cx;
 mod dataset;
 mod explanations;
 mod fault;
+mod installation;
 mod limits;
 mod memory;
 mod object_cache;

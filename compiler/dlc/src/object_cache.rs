@@ -1,7 +1,8 @@
 //! Compiled objects in the user's cache folder.
 
+use crate::installation;
 use driver::Cache;
-use std::{env, fs, path::PathBuf, time::UNIX_EPOCH};
+use std::{env, fs, path::PathBuf};
 
 /// Objects kept; the oldest beyond these are removed.
 const MOST_OBJECTS: usize = 512;
@@ -50,14 +51,7 @@ impl Cache for ObjectCache {
 
 /// A folder of its own for each build of `dlc`: another build may make other code of the same kernels.
 fn folder() -> Option<PathBuf> {
-    let base = match env::var_os("XDG_CACHE_HOME").map(PathBuf::from).filter(|path| path.is_absolute()) {
-        Some(path) => path,
-        None => PathBuf::from(env::var_os("HOME").filter(|home| !home.is_empty())?).join(".cache"),
-    };
-    let program = fs::metadata(env::current_exe().ok()?).ok()?;
-    let built = program.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-    let build = format!("{}-{:x}-{:x}", driver::VERSION, built.as_nanos(), program.len());
-    Some(base.join("dlc").join(build))
+    Some(installation::cache_folder()?.join(installation::build()?))
 }
 
 /// Code that is loaded later may be written by nobody else.

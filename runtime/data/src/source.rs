@@ -212,21 +212,23 @@ impl RowSource for Overlay {
                 continue;
             };
             let info = &self.fields[*field];
-            if let Over::Whole(value) = over {
-                batch.push(old.filter(|old| old == value).unwrap_or_else(|| value.clone()));
-                continue;
-            }
-            let mut target = reused(old, info.dtype, rows.len(), &info.row_shape)?;
-            match over {
-                Over::Array(array) => array.gather_rows_into(rows, &mut target),
-                Over::Constant(row) if row.is_empty() => {}
-                Over::Whole(_) => {}
-                Over::Constant(row) => {
-                    let rows = target.bytes_mut().chunks_exact_mut(row.bytes().len());
-                    rows.for_each(|target| target.copy_from_slice(row.bytes()));
+            let target = |old| reused(old, info.dtype, rows.len(), &info.row_shape);
+            batch.push(match over {
+                Over::Whole(value) => old.filter(|old| old == value).unwrap_or_else(|| value.clone()),
+                Over::Array(array) => {
+                    let mut target = target(old)?;
+                    array.gather_rows_into(rows, &mut target);
+                    target
                 }
-            }
-            batch.push(target);
+                Over::Constant(row) => {
+                    let mut target = target(old)?;
+                    if !row.is_empty() {
+                        let rows = target.bytes_mut().chunks_exact_mut(row.bytes().len());
+                        rows.for_each(|target| target.copy_from_slice(row.bytes()));
+                    }
+                    target
+                }
+            });
         }
         Ok(())
     }

@@ -9,32 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 
 import jax
 from flax import nnx
 
-from arms.protocol import Cannot
+from arms import models
 
 Shapes = dict[str, tuple[int, ...]]
 Tensors = dict[str, jax.Array]
-
-# Which file has which networks.
-FILES = {
-    "mlp": "dense",
-    "tabular": "dense",
-    "vae": "vae",
-    "lenet": "lenet",
-    "resnet18": "resnet",
-    "resnet50": "resnet",
-    "mobilenet_v2": "mobilenet_v2",
-    "hydranet": "hydranet",
-    "vit_s": "vit",
-    "minilm": "minilm",
-    "gpt2": "gpt2",
-    "gpt2_decode": "gpt2",
-    "lstm": "lstm",
-}
 
 
 @dataclass(frozen=True)
@@ -47,6 +29,4 @@ class Network:
 
 
 def find(name: str) -> Network:
-    if name not in FILES:
-        raise Cannot(f"there is no {name} in Flax here")
-    return import_module(f".{FILES[name]}", __package__).NETWORKS[name]
+    return models.networks(__package__, "Flax", name)[name]

@@ -5,20 +5,11 @@ from collections.abc import Sequence
 import jax
 from flax import nnx
 
+from arms.models.mobilenet_v2 import TABLE
+
 from . import Network, Shapes, Tensors
 from .losses import cross_entropy
 from .parts import ConvBN, norm, numbered, picture
-
-# Expansion, channels, blocks, stride of the first block.
-TABLE = (
-    (1, 16, 1, 1),
-    (6, 24, 2, 2),
-    (6, 32, 3, 2),
-    (6, 64, 4, 2),
-    (6, 96, 3, 1),
-    (6, 160, 3, 2),
-    (6, 320, 1, 1),
-)
 
 
 class InvertedResidual(nnx.Module):

@@ -13,33 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from arms.protocol import Cannot
+from arms import models
 
 if TYPE_CHECKING:
     import keras
     from keras import KerasTensor
 
 Shapes = dict[str, tuple[int, ...]]
-
-# Which file has which networks.
-FILES = {
-    "mlp": "dense",
-    "tabular": "dense",
-    "vae": "vae",
-    "lenet": "lenet",
-    "resnet18": "resnet",
-    "resnet50": "resnet",
-    "mobilenet_v2": "mobilenet_v2",
-    "hydranet": "hydranet",
-    "vit_s": "vit",
-    "minilm": "minilm",
-    "gpt2": "gpt2",
-    "gpt2_decode": "gpt2",
-    "lstm": "lstm",
-}
 
 
 @dataclass(frozen=True)
@@ -53,6 +35,4 @@ class Network:
 
 
 def find(name: str) -> Network:
-    if name not in FILES:
-        raise Cannot(f"there is no {name} in Keras here")
-    return import_module(f".{FILES[name]}", __package__).NETWORKS[name]
+    return models.networks(__package__, "Keras", name)[name]

@@ -5,20 +5,11 @@ from collections.abc import Sequence
 import keras
 from keras import KerasTensor, layers
 
+from arms.models.mobilenet_v2 import TABLE
+
 from . import Network, Shapes
 from .losses import cross_entropy
 from .parts import channels, conv_bn, depthwise, norm, numbered, picture
-
-# Expansion, channels, blocks, stride of the first block.
-TABLE = (
-    (1, 16, 1, 1),
-    (6, 24, 2, 2),
-    (6, 32, 3, 2),
-    (6, 64, 4, 2),
-    (6, 96, 3, 1),
-    (6, 160, 3, 2),
-    (6, 320, 1, 1),
-)
 
 
 def inverted_residual(x: KerasTensor, expansion: int, c: int, stride: int, name: str) -> KerasTensor:

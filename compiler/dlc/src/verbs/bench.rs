@@ -15,7 +15,7 @@ use crate::{
     arguments::{Precision, TextOrJson},
     cx::Cx,
     fault::Fault,
-    output,
+    installation, output,
 };
 use base::Diagnostic;
 use bench_suite::{
@@ -285,7 +285,11 @@ impl<'a> Bench<'a> {
     /// Equal where measuring again would measure the same.
     fn hash(&self, job: &Job, cell: &Cell, arms: &[Arm], machine: &str) -> String {
         let asked = format!("{:?} {:?} {:?} {:?}", job.model, cell, arms, self.ruler);
-        let hash = Fnv64::new().text(machine).text(&asked).text(&suite::build()).text(&job.text);
+        let hash = Fnv64::new()
+            .text(machine)
+            .text(&asked)
+            .text(&installation::build().unwrap_or_default())
+            .text(&job.text);
         format!("{:016x}", hash.finish())
     }
 

@@ -5,6 +5,7 @@ use crate::{
     arguments::{Precision, Style},
     cx::Cx,
     fault::{Fault, InSession},
+    installation,
     memory::sizes_of,
     parameters, training,
 };
@@ -16,9 +17,9 @@ use exec::{Dims, Pool, Program};
 use sema::Built;
 use std::{
     collections::BTreeMap,
-    env, fs,
+    fs,
     path::{Path, PathBuf},
-    time::{Instant, UNIX_EPOCH},
+    time::Instant,
 };
 use tensor::{Fnv64, Limits, Tensor, file::write_atomically, npz, safetensors::Weights};
 
@@ -201,16 +202,9 @@ fn ahead(session: &Session, built: &Built, entry: &str, folder: &Path, wanted: &
 
 /// Another build of `dlc`, another source or another question make other code.
 fn own_hash(session: &Session, wanted: &Load) -> String {
-    let program = env::current_exe().and_then(fs::metadata);
-    let (size, built) = program.map_or((0, None), |data| {
-        (data.len(), data.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok()))
-    });
     let asked = format!("{:?} {:?} {:?}", wanted.settings, wanted.options, session.options);
-    let hash = Fnv64::new()
-        .number(size)
-        .number(built.map_or(0, |built| built.as_nanos() as u64))
-        .text(&session.source.text)
-        .text(&asked);
+    let hash =
+        Fnv64::new().text(&installation::build().unwrap_or_default()).text(&session.source.text).text(&asked);
     format!("{:016x}", hash.finish())
 }
 

@@ -1,6 +1,7 @@
 //! What it takes to measure again: beside `results.jsonl` stands `results.rerun.json`.
 
-use super::suite::{Suite, build};
+use super::suite::Suite;
+use crate::installation::build;
 use bench_suite::{ArmLine, Cell, EnvironmentLine};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, env, path::Path};

@@ -1,13 +1,12 @@
 //! Where everything of the suite lies: registry, arms, the environment of Python, folders of cells.
 
-use crate::{cx::Cx, fault::Fault};
+use crate::{cx::Cx, fault::Fault, installation};
 use base::Diagnostic;
 use bench_suite::{Arms, EnvironmentLine, Peaks, Registry, environment as of_machine};
 use std::{
     env, fs,
     path::{Path, PathBuf},
     process::Command,
-    time::{SystemTime, UNIX_EPOCH},
 };
 use tensor::Fnv64;
 
@@ -20,13 +19,7 @@ pub struct Suite {
 
 impl Suite {
     pub fn find(stated: Option<&Path>) -> Result<Suite, Fault> {
-        let cache = env::var_os("XDG_CACHE_HOME")
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-            .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache")))
-            .unwrap_or_else(env::temp_dir)
-            .join("dlc")
-            .join("bench");
+        let cache = installation::cache_folder().unwrap_or_else(|| env::temp_dir().join("dlc")).join("bench");
         if let Some(folder) = stated {
             if !folder.is_dir() {
                 let message = format!("`{}` is no folder", folder.display());
@@ -136,8 +129,7 @@ impl Suite {
 
 /// The machine and this program.
 pub fn environment(seed: u64) -> EnvironmentLine {
-    let mut line = of_machine(seed, date());
-    line.commit = commit();
+    let mut line = of_machine(seed);
     line.versions.insert("dlc".into(), driver::VERSION.into());
     line.versions.insert("llvm".into(), llvm::version());
     line
@@ -151,50 +143,6 @@ pub fn tell_peaks(line: &mut EnvironmentLine, peaks: &Peaks) {
     line.peaks.copy_gbs = by_threads(&peaks.bytes);
 }
 
-/// Another build of `dlc` is another arm.
-pub fn build() -> String {
-    let data = env::current_exe().and_then(fs::metadata);
-    let at = data.as_ref().ok().and_then(|data| data.modified().ok()?.duration_since(UNIX_EPOCH).ok());
-    format!("{:?} {}", at, data.map_or(0, |data| data.len()))
-}
-
 pub fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
-}
-
-/// Of the tree that this is run in, where it is one of git.
-fn commit() -> String {
-    let described = Command::new("git").args(["describe", "--always", "--dirty", "--abbrev=12"]).output();
-    let text = described.ok().filter(|output| output.status.success()).map(|output| output.stdout);
-    text.map(|text| String::from_utf8_lossy(&text).trim().to_string()).unwrap_or_default()
-}
-
-/// Now, as `2026-11-21T10:34:57Z`.
-fn date() -> String {
-    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |passed| passed.as_secs());
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Days to a date: Howard Hinnant, "chrono-compatible low-level date algorithms".
-    let shifted = days as i64 + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_date_is_one() {
-        let date = super::date();
-        let digits = |range: std::ops::Range<usize>| date[range].parse::<u32>().unwrap();
-        assert!(
-            digits(0..4) >= 2025 && (1..=12).contains(&digits(5..7)) && (1..=31).contains(&digits(8..10))
-        );
-        assert_eq!((date.len(), date.ends_with('Z')), (20, true));
-    }
 }

@@ -1,10 +1,9 @@
-//! Kernels as models meet them, on one thread and sizes that are known only at run time:
-//! `cargo bench -p compiler-bench --bench kernels [FILTER]`.
+//! Kernels as models meet them, on one thread and sizes that are known only at run time.
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
 use driver::{NoCache, NoFiles, Options, Session, Trace};
 use exec::{Arena, Dims, Pool};
-use std::{hint::black_box, time::Duration};
+use std::hint::black_box;
 use tensor::Tensor;
 
 struct Kernel {
@@ -89,7 +88,7 @@ const KERNELS: &[Kernel] = &[
     },
 ];
 
-fn kernels(criterion: &mut Criterion) {
+pub fn kernels(criterion: &mut Criterion) {
     let pool = Pool::new(1).expect("a thread");
     let mut group = criterion.benchmark_group("kernel");
     for kernel in KERNELS {
@@ -130,14 +129,3 @@ fn kernels(criterion: &mut Criterion) {
     }
     group.finish();
 }
-
-fn short() -> Criterion {
-    Criterion::default()
-        .sample_size(20)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1))
-        .without_plots()
-}
-
-criterion_group! { name = all; config = short(); targets = kernels }
-criterion_main!(all);

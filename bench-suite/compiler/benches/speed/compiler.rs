@@ -1,10 +1,10 @@
-//! Each stage of the compiler on models that come along: `cargo bench -p compiler-bench --bench compiler [FILTER]`.
+//! Each stage of the compiler on models that come along.
 
 use base::{SourceFile, SourceMap};
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput};
 use driver::{NoCache, NoFiles, Options, Session, Trace};
 use graph::FuncId;
-use std::{collections::BTreeSet, fs, hint::black_box, path::Path, time::Duration};
+use std::{collections::BTreeSet, fs, hint::black_box, path::Path};
 
 /// Name, file, which model of the file.
 const MODELS: &[(&str, &str, &str)] = &[
@@ -36,6 +36,12 @@ impl Subject {
     fn session(&self) -> Session {
         let options = Options { verify: false, ..Options::native() };
         Session::new(self.name, &self.text, &NoFiles, options)
+    }
+}
+
+pub fn stages(criterion: &mut Criterion) {
+    for measure in [syntax, meaning, autodiff, passes, code, compile] {
+        measure(criterion);
     }
 }
 
@@ -154,14 +160,3 @@ fn compile(criterion: &mut Criterion) {
         });
     }
 }
-
-fn short() -> Criterion {
-    Criterion::default()
-        .sample_size(20)
-        .warm_up_time(Duration::from_millis(300))
-        .measurement_time(Duration::from_secs(1))
-        .without_plots()
-}
-
-criterion_group! { name = stages; config = short(); targets = syntax, meaning, autodiff, passes, code, compile }
-criterion_main!(stages);
