@@ -92,12 +92,13 @@ impl Bench<'_> {
         let slower = ["--slow-down".to_string(), SLOWER.to_string()];
         let arms = [dlc.clone(), named("same", &[]), named("slower", &slower)];
         let subjects: Vec<Subject> = self.subjects(job, cell, &arms, &folder.path, &job.source);
-        // More processes where the first ones leave the times open, as in every measurement.
+        // Processes differ by more than samples in one, so many short ones find a slowdown sooner than few long ones.
         let ruler = Ruler {
-            processes: (5, 11),
-            seconds: 0.1,
-            samples: 10,
-            warm: 0.05,
+            processes: (9, 21),
+            seconds: 0.4,
+            samples: 20,
+            warm: 0.1,
+            bound: 0.015,
             singles: 0,
             seed: self.seed + number,
             ..self.ruler.clone()
