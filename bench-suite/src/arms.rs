@@ -30,6 +30,10 @@ pub struct Arm {
     pub style: String,
     pub install: String,
     pub options: BTreeMap<String, serde_json::Value>,
+    /// The framework whose description of the models it reads; empty: one of its own.
+    pub described_in: String,
+    /// Whether what it compiled serves other sizes too.
+    pub dynamic_sizes: Option<bool>,
 }
 
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -47,6 +51,9 @@ struct Row {
     install: String,
     #[serde(default)]
     options: BTreeMap<String, serde_json::Value>,
+    #[serde(default)]
+    described_in: String,
+    dynamic_sizes: Option<bool>,
 }
 
 fn default_style() -> String {
@@ -66,6 +73,8 @@ impl Arms {
                 .filter(|(_, on)| *on)
                 .map(|(name, on)| (name.to_string(), on.into()))
                 .collect(),
+            described_in: String::new(),
+            dynamic_sizes: Some(true),
         });
         let mut list: Vec<Arm> = own.collect();
         if let Some(table) = table {
@@ -98,7 +107,8 @@ fn rows(table: &Path, python: &str) -> Result<Vec<Arm>, Diagnostic> {
         let is_python = file.extension().is_some_and(|extension| extension == "py");
         let mut command = if is_python { vec![python.to_string()] } else { Vec::new() };
         command.push(file.display().to_string());
-        Arm { name, command, style: row.style, install: row.install, options: row.options }
+        let Row { style, install, options, described_in, dynamic_sizes, .. } = row;
+        Arm { name, command, style, install, options, described_in, dynamic_sizes }
     });
     Ok(arms.collect())
 }

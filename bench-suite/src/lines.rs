@@ -166,6 +166,9 @@ pub struct FactsLine {
     /// Lines that describe a model, without those that are empty or comments alone.
     pub model_lines: BTreeMap<String, u64>,
     pub needs_python: Option<bool>,
+    /// Whether what was compiled once serves other sizes, of batches or sequences.
+    #[serde(default)]
+    pub dynamic_sizes: Option<bool>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]

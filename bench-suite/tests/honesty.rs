@@ -49,6 +49,8 @@ fn subject(fault: &str, folder: &Path, again: bool) -> Subject {
         style: "eager".into(),
         install: String::new(),
         options: BTreeMap::new(),
+        described_in: String::new(),
+        dynamic_sizes: None,
     };
     let load = Load {
         arm: name.into(),

@@ -68,6 +68,8 @@ pub fn streamed(
         style: cx.everywhere.style().of_driver().name().into(),
         install: String::new(),
         options: BTreeMap::new(),
+        described_in: String::new(),
+        dynamic_sizes: None,
     };
     let mut lines = vec![
         line_of_samples(cell, &named("dlc"), from_file, same, ruler),

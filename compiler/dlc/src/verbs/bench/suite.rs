@@ -4,6 +4,7 @@ use crate::{cx::Cx, fault::Fault, installation};
 use base::Diagnostic;
 use bench_suite::{Arms, EnvironmentLine, Peaks, Registry, environment as of_machine};
 use std::{
+    collections::BTreeMap,
     env, fs,
     path::{Path, PathBuf},
     process::Command,
@@ -71,6 +72,14 @@ impl Suite {
         let mut files = serde_json::Map::new();
         for name in [
             "Cargo.lock",
+    /// Lines that describe a model, by the frameworks that have a description of their own.
+    pub fn model_lines(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
+        let Some(folder) = &self.folder else { return BTreeMap::new() };
+        let ran = Command::new(self.python()).arg(folder.join("model_lines.py")).output().ok();
+        let text = ran.filter(|ran| ran.status.success()).map(|ran| ran.stdout).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
             "bench-suite/models.toml",
             "bench-suite/arms/index.toml",
             "bench-suite/requirements.txt",
@@ -136,7 +145,7 @@ pub fn environment(seed: u64) -> EnvironmentLine {
 }
 
 pub fn tell_peaks(line: &mut EnvironmentLine, peaks: &Peaks) {
-    let by_threads = |values: &std::collections::BTreeMap<usize, f64>| {
+    let by_threads = |values: &BTreeMap<usize, f64>| {
         values.iter().map(|(threads, value)| (threads.to_string(), value / 1e9)).collect()
     };
     line.peaks.gflops = by_threads(&peaks.flops);
