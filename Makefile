@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 DLC := $(or $(CARGO_TARGET_DIR),target)/release/dlc
 
-.PHONY: help setup build demo card test references bench bench-quick bench-compiler tidy fmt
+.PHONY: help setup build demo card test references bench bench-quick bench-kernels bench-compiler tidy fmt
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -41,6 +41,10 @@ bench-quick: build ## Measure three models beside the arms that start quickly, l
 	@$(DLC) bench --models mlp,tabular,lenet --quick --style compiled,graph,eager --against pytorch,torchscript,onnxruntime \
 		--out bench-suite/results/quick.jsonl
 	@$(DLC) report bench-suite/results/quick.jsonl -o reports/quick.html
+
+bench-kernels: build ## Measure single operations beside the best of the others, some hours; goes on where it was stopped
+	@$(DLC) bench --kernels --threads 1,2 --table --out bench-suite/results/kernels.jsonl \
+		--against dlc-dynamic,pytorch,pytorch-compiled,onnxruntime,openvino,keras-jax,keras-tf
 
 bench-compiler: ## Time the compiler's own stages and kernels, and tell what changed since the last time
 	@cargo bench --quiet -p compiler-bench --bench speed

@@ -47,7 +47,8 @@ class Flax(Arm):
         module.train() if self.cell.training else module.eval()
         graph, state = nnx.split(module)
         state = weights.fill(state, weights.cast(self.cell.weights(), self.cell.precision))
-        self.dtype = self.jax.tree.leaves(nnx.filter_state(state, nnx.Param))[0].dtype
+        held = [*self.jax.tree.leaves(nnx.filter_state(state, nnx.Param)), *arrays.values()]
+        self.dtype = held[0].dtype
         taken = inspect.signature(type(module).__call__).parameters
         given = {name: x for name, x in arrays.items() if name in taken}
         if not self.cell.training:

@@ -80,7 +80,8 @@ class Keras(Arm):
         return getattr(threads, f"seen_by_{self.backend}")()
 
     def dtype_seen(self) -> str:
-        return self.keras.backend.standardize_dtype(self.model.trainable_variables[0].value.dtype)
+        held = [*(x.value for x in self.model.trainable_variables), *self.model.inputs]
+        return self.keras.backend.standardize_dtype(held[0].dtype)
 
     def flags(self) -> dict[str, Any]:
         return {"backend": self.backend, "xla": self.xla, "layout": self.keras.config.image_data_format()}

@@ -1,15 +1,18 @@
-"""The networks of `models.toml` in PyTorch, with what their layers are called in our `.model` files."""
+"""The networks of `models.toml` in PyTorch, with what their layers are called in our `.model` files.
+
+The single operations of `kernels.py` are built here as well.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn, optim
 
-from arms import decoding
+from arms import decoding, kernels
 from arms.protocol import Arrays, Cannot, Cell
 from exporters.models import (
     gpt2,
@@ -132,32 +135,41 @@ class Built:
     network: Layered
     module: nn.Module
     given: Tensors
+    # Orders of axes: of an input as PyTorch takes it, of an output as the `.model` file has it.
+    turns: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
-        return tuple(self.given[name] for name in self.network.inputs)
+        return tuple(self.turned(name, self.given[name]) for name in self.network.inputs)
 
     def named(self, outputs: Tensor | tuple[Tensor, ...]) -> Tensors:
         found = outputs if isinstance(outputs, tuple) else (outputs,)
-        return dict(zip(self.network.outputs, found, strict=True))
+        return {n: self.turned(n, y) for n, y in zip(self.network.outputs, found, strict=True)}
+
+    def turned(self, name: str, x: Tensor) -> Tensor:
+        return x.permute(self.turns[name]) if name in self.turns else x
 
     def objective(self, outputs: Tensor | tuple[Tensor, ...]) -> Tensor:
         return self.network.loss(self.named(outputs), self.given)
 
 
 def build(cell: Cell) -> Built:
-    if cell.model not in NETWORKS:
-        raise Cannot(f"there is no {cell.model} in PyTorch here")
-    network = NETWORKS[cell.model]()
-    fill(network, cell.weights())
     tensors = {name: torch.from_numpy(x) for name, x in decoding.given(cell).items()}
+    if cell.model in NETWORKS:
+        network = NETWORKS[cell.model]()
+    elif cell.model in kernels.KERNELS:
+        network = kernels.network(cell, {name: tuple(x.shape) for name, x in tensors.items()})
+    else:
+        raise Cannot(f"there is no {cell.model} in PyTorch here")
+    fill(network, cell.weights())
     # Classes are long integers in PyTorch, indices need not be.
     for name in {"label", "target"} & set(tensors):
         if not tensors[name].is_floating_point():
             tensors[name] = tensors[name].long()
     dtype = {"f32": torch.float32, "bf16": torch.bfloat16, "f64": torch.float64}[cell.precision]
     tensors = {name: x.to(dtype) if x.is_floating_point() else x for name, x in tensors.items()}
-    return Built(network, network.module.to(dtype).train(cell.training), tensors)
+    turns = kernels.turns(cell.model)
+    return Built(network, network.module.to(dtype).train(cell.training), tensors, turns)
 
 
 def fill(network: Layered, weights: Arrays) -> None:

@@ -15,11 +15,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import ClassVar
 
-from protocol import Arm, Arrays, Cell
+import numpy as np
+from protocol import Arm, Arrays, Cannot, Cell
+
+from arms.models import GRADIENTS
 
 
 class OnnxArm(Arm):
-    """`path` is the file, `arrays` what it is given, by name; `found` are the results of the latest call."""
+    """`path` is the file, `arrays` what it is given, by name; `found` are the results of the latest call.
+
+    A file convolves with channels first: where a single operation has them last, they are turned before and
+    after what is timed, for frameworks keep them as they like between their own operations.
+    """
 
     modes: ClassVar[tuple[str, ...]] = ("infer",)
     found: list
@@ -27,13 +34,21 @@ class OnnxArm(Arm):
     def load(self) -> None:
         from arms import decoding
 
+        if self.cell.model in GRADIENTS:
+            raise Cannot(f"{self.cell.arm} has no derivatives")
         self.path = exported(self.cell)
         self.names = json.loads(self.path.with_suffix(".json").read_text())
         arrays = decoding.given(self.cell)
-        self.arrays = {name: arrays[name] for name in self.names["inputs"]}
+        self.arrays = {name: self.turned(name, arrays[name]) for name in self.names["inputs"]}
 
     def outputs(self) -> Arrays:
-        return dict(zip(self.names["outputs"], self.found, strict=True))
+        named = zip(self.names["outputs"], self.found, strict=True)
+        return {name: self.turned(name, y) for name, y in named}
+
+    def turned(self, name: str, x: np.ndarray) -> np.ndarray:
+        """With its axes in the order of the file, or back."""
+        order = self.names.get("turns", {}).get(name)
+        return np.ascontiguousarray(x.transpose(order)) if order else x
 
     def dtype_seen(self) -> str:
         return self.names["dtype"]
@@ -81,10 +96,12 @@ def main() -> None:
     path = cell.path("model.onnx")
     # A result may not be called as an input is.
     results = [f"{n}_of_token" if n in built.network.inputs else n for n in built.network.outputs]
+    held = next(built.module.parameters(), built.inputs[0])
     names = {
+        "turns": built.turns,
         "inputs": built.network.inputs,
         "outputs": built.network.outputs,
-        "dtype": str(next(built.module.parameters()).dtype).removeprefix("torch."),
+        "dtype": str(held.dtype).removeprefix("torch."),
         "torch": torch.__version__,
     }
     part = cell.path(f"model.onnx.{os.getpid()}")

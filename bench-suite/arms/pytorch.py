@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from protocol import Arm, Arrays, Cannot, serve
 
+from arms.models import GRADIENTS
+
 if TYPE_CHECKING:
     from torch.nn import Module
 
@@ -30,7 +32,7 @@ class PyTorch(Arm):
         self.built = self.networks.build(self.cell)
         if self.cell.training:
             self.optimizer = self.networks.optimizer(self.cell.train, self.built.module.parameters())
-        else:
+        elif self.cell.model not in GRADIENTS:
             # For good: a context in every call would be timed.
             self.mode = self.torch.inference_mode()
             self.mode.__enter__()
@@ -64,7 +66,8 @@ class PyTorch(Arm):
         return self.torch.get_num_threads()
 
     def dtype_seen(self) -> str:
-        return str(next(self.built.module.parameters()).dtype).removeprefix("torch.")
+        held = next(self.built.module.parameters(), self.inputs[0])
+        return str(held.dtype).removeprefix("torch.")
 
     def flags(self) -> dict[str, Any]:
         backends = self.torch.backends
@@ -85,6 +88,10 @@ class Compiled(PyTorch):
         super().begin()
 
     def prepared(self, module: Module) -> Module:
+        if self.cell.model in GRADIENTS:
+            # The derivatives of what is compiled are compiled with it.
+            module.inner.compile(dynamic=False)
+            return module
         return self.torch.compile(module, dynamic=False)
 
     def flags(self) -> dict[str, Any]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from protocol import serve
+from protocol import Cannot, serve
 
+from arms.models import GRADIENTS
 from arms.pytorch import PyTorch
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ class TorchScript(PyTorch):
     framework = "TorchScript"
 
     def prepared(self, module: Module) -> Module:
+        if self.cell.model in GRADIENTS:
+            raise Cannot("a trace holds no derivatives")
         jit = self.torch.jit
         traced = jit.trace(module, self.built.inputs, check_trace=False)
         return traced if self.cell.training else jit.optimize_for_inference(jit.freeze(traced))

@@ -42,9 +42,24 @@ def drawn(spec: dict[str, Any], name: str, sizes: dict[str, int]) -> np.ndarray:
     return found.astype(DTYPES[spec["dtype"]])
 
 
+def registry() -> dict[str, dict[str, Any]]:
+    files = (SUITE / name for name in ("models.toml", "kernels.toml"))
+    return {name: entry for file in files for name, entry in tomllib.loads(file.read_text()).items()}
+
+
+def batches(entry: dict[str, Any], mode: str) -> list[int]:
+    return entry.get("training" if mode == "train" else "infer", {}).get("batch", [])
+
+
+def filled(text: str, dims: dict[str, int]) -> str:
+    for dim, size in dims.items():
+        text = text.replace(f"{{{dim}}}", str(size))
+    return text
+
+
 def prepared(dlc: Dlc, name: str, mode: str, batch: int, root: Path) -> dict[str, Any]:
     """The request `load` of a cell, whose folder is made if it is not there yet."""
-    entry = tomllib.loads((SUITE / "models.toml").read_text())[name]
+    entry = registry()[name]
     folder = root / f"{name}-{mode}-{batch}"
     text = (SUITE.parent / entry["source"]).read_text()
     for old, new in entry.get("replace", {}).items():
@@ -52,14 +67,18 @@ def prepared(dlc: Dlc, name: str, mode: str, batch: int, root: Path) -> dict[str
             raise SystemExit(f"{entry['source']} holds no `{old}`")
         text = text.replace(old, new)
     source = folder / Path(entry["source"]).name
-    sizes = entry.get("sizes", {})
+    # The first of each series, and the first row.
+    sizes = {dim: x[0] if isinstance(x, list) else x for dim, x in entry.get("sizes", {}).items()}
+    sizes |= entry.get("rows", [{}])[0]
+    dims = {**sizes, "batch": batch}
+    entry["settings"] = {n: filled(x, dims) for n, x in entry.get("settings", {}).items()}
     if not (folder / "oracle.npz").exists():
         folder.mkdir(parents=True, exist_ok=True)
         source.write_text(text)
         specs = entry["inputs"] | (entry.get("fields", {}) if mode == "train" else {})
-        inputs = {n: drawn(spec, n, {**sizes, "batch": batch}) for n, spec in specs.items()}
+        inputs = {n: drawn(spec, n, dims) for n, spec in specs.items()}
         np.savez(folder / "inputs.npz", **inputs)
-        oracle(dlc, entry, text, mode, batch, inputs, folder)
+        oracle(dlc, entry, text, mode, dims, inputs, folder)
     return {
         "do": "load",
         "model": name,
@@ -69,13 +88,13 @@ def prepared(dlc: Dlc, name: str, mode: str, batch: int, root: Path) -> dict[str
         "folder": str(folder),
         "source": str(source),
         "name": entry.get("model", ""),
-        "settings": entry.get("settings", {}),
+        "settings": entry["settings"],
         "train": entry.get("train", {}),
     }
 
 
 def oracle(
-    dlc: Dlc, entry: dict[str, Any], text: str, mode: str, batch: int, inputs: Arrays, folder: Path
+    dlc: Dlc, entry: dict[str, Any], text: str, mode: str, dims: dict[str, int], inputs: Arrays, folder: Path
 ) -> None:
     """Initial weights, and what `dlc` computes with them in f64."""
     exact = folder / "f64.model"
@@ -84,23 +103,31 @@ def oracle(
         "--precision",
         "f64",
         "--quiet",
-        *(f"--set={n}={v}" for n, v in entry.get("settings", {}).items()),
+        *(f"--set={n}={v}" for n, v in entry["settings"].items()),
     ]
     options += [f"--model={entry['model']}"] if "model" in entry else []
-    # Also where it only infers: initial values come with it.
-    options += ["--with", "train"]
-    options += [f"--bind={'batch' if '[batch' in text else 'b'}={batch}"]
+    # Also where it only infers: initial values come with it. A single operation has no training.
+    trained = re.search(r"^train ", text, re.MULTILINE) is not None
+    options += ["--with", "train"] if trained else []
+    options += [f"--bind={'batch' if '[batch' in text else 'b'}={dims['batch']}"]
+    if not trained:
+        options += [f"--bind={dim}={size}" for dim, size in dims.items()]
     with tempfile.TemporaryDirectory() as build:
         dlc.call("compile", exact, "--output", build, *options, timeout=1800)
         artifact = Artifact(Path(build), threads=2, total_steps=STEPS)
-        artifact.init(0)
         scratch = Path(build) / "weights.safetensors"
-        saved = artifact.save(scratch)
+        if trained:
+            artifact.init(0)
+            saved = artifact.save(scratch)
+        else:
+            args = artifact.entries["run"]["args"]
+            saved = {x["name"]: np.zeros([*map(int, x["shape"])]) for x in args if x["role"] == "weight"}
         weights = {n: moved(n, saved.pop(n)) for n in list(saved) if not n.startswith("optimizer/")}
         saved.clear()
         write_weights(folder / "weights.safetensors", weights)
         exact_weights = {n: x.astype(np.float64) if x.dtype.kind == "f" else x for n, x in weights.items()}
-        artifact.load(write_weights(scratch, exact_weights))
+        if weights:
+            artifact.load(write_weights(scratch, exact_weights))
         call = artifact.bind("step" if mode == "train" else "run", inputs)
         if mode == "infer":
             call()
@@ -119,7 +146,8 @@ def moved(name: str, x: np.ndarray) -> np.ndarray:
     """In f32, and a little off: zeros and ones would hide that two were confused."""
     if x.dtype.kind != "f":
         return x
-    offset = drawn({"shape": x.shape, "dtype": "f32", "normal": [0, 0.05]}, name, {}) if x.ndim < 2 else 0
+    draws = x.ndim < 2 or not x.any()
+    offset = drawn({"shape": x.shape, "dtype": "f32", "normal": [0, 0.05]}, name, {}) if draws else 0
     return (x + offset).astype(np.float32)
 
 
@@ -188,12 +216,12 @@ def distance(found: Arrays, name: str, wanted: np.ndarray) -> float:
 
 
 def main() -> None:
-    registry = tomllib.loads((SUITE / "models.toml").read_text())
+    entries = registry()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("arms", nargs="+", help="of index.toml")
-    parser.add_argument("--models", default=",".join(registry))
+    parser.add_argument("--models", default=",".join(entries))
     parser.add_argument("--modes", default="infer,train")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", default="f32")
@@ -206,14 +234,14 @@ def main() -> None:
     dlc, bad = Dlc.find(arguments.dlc), 0
     for name in arguments.models.split(","):
         for mode in arguments.modes.split(","):
-            for batch in registry[name]["training" if mode == "train" else "infer"]["batch"][:1]:
+            for batch in batches(entries[name], mode)[:1]:
                 try:
                     request = prepared(dlc, name, mode, batch, arguments.folder)
                 except DlcError as fault:
                     print(f"{name} {mode} {batch}: no oracle: {fault}", flush=True)
                     continue
                 for arm in arguments.arms:
-                    tolerance = registry[name].get("tolerance", 1e-4)
+                    tolerance = entries[name].get("tolerance", 1e-4)
                     if arguments.precision == "bf16":
                         tolerance = 3e-2
                     process = Process(arm, arguments.python, arguments.limit)

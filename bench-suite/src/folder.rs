@@ -28,8 +28,8 @@ pub trait Reference {
     /// Every output by name, or as `loss` those of three steps of training on the one batch; f64.
     fn results(&mut self, weights: &Arrays, inputs: &Arrays) -> Result<Arrays, Self::Fault>;
 
-    /// What one call has to do.
-    fn work(&mut self, inputs: &Arrays) -> Result<Work, Self::Fault>;
+    /// What one call that gives these results has to do.
+    fn work(&mut self, results: &Arrays) -> Result<Work, Self::Fault>;
 }
 
 pub struct Folder {
@@ -75,7 +75,7 @@ pub fn prepare<R: Reference>(
         );
         return Err(Diagnostic::error("E1014", message).into());
     }
-    let work = reference.work(inputs)?;
+    let work = reference.work(&results)?;
     Weights { tensors: weights, ..Weights::default() }.write(&path.join(FILES[0]))?;
     npz::write(&path.join(FILES[1]), inputs, Compression::Store)?;
     npz::write(&path.join(FILES[2]), &results, Compression::Store)?;

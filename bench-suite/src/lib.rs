@@ -33,11 +33,13 @@ pub use cell::{Cell, Mode};
 pub use draw::arrays;
 pub use folder::{Arrays, Folder, Reference, prepare};
 pub use honesty::{Agreement, Peaks, Work, agreement};
-pub use lines::{ArmLine, CurveLine, EnvironmentLine, FactsLine, FloorLine, KernelLine, Line, Status};
+pub use lines::{
+    ArmLine, CurveLine, EnvironmentLine, FactsLine, FloorLine, KernelLine, Line, PeaksLine, Status,
+};
 pub use machine::{Shares, cache_bytes, environment, machine_id};
 pub use measure::{Measured, Ruler, Subject, measure};
 pub use plan::{Wanted, cells};
 pub use registry::{ArraySpec, Axis, Batches, Model, Registry, Size, Values};
-pub use results::Results;
+pub use results::{Results, parse};
 pub use row::line_of_samples;
 pub use server::serve_requests;

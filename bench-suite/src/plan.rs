@@ -1,6 +1,6 @@
 //! Which cells are measured: the registry's, narrowed by what was asked for.
 
-use crate::{Cell, Mode, Model};
+use crate::{Cell, Mode, Model, Size};
 use std::collections::BTreeMap;
 
 /// What was asked for; empty lists leave the choice to the registry.
@@ -10,6 +10,8 @@ pub struct Wanted {
     pub batches: Vec<u64>,
     pub threads: Vec<usize>,
     pub precision: String,
+    /// Sizes instead of those of the registry; of its rows, those that have these sizes.
+    pub sizes: BTreeMap<String, u64>,
     /// Only the first batch.
     pub quick: bool,
     /// The registry's series instead of its batches.
@@ -45,9 +47,14 @@ pub fn cells(name: &str, model: &Model, wanted: &Wanted) -> Vec<Cell> {
 
 /// Batches with sizes of all other dimensions.
 fn points(model: &Model, batches: &[u64], wanted: &Wanted) -> Vec<(u64, BTreeMap<String, u64>)> {
-    let first: BTreeMap<String, u64> =
-        model.sizes.iter().filter_map(|(dim, size)| Some((dim.clone(), *size.values().first()?))).collect();
+    let series = |dim: &String| match wanted.sizes.get(dim) {
+        Some(stated) => vec![*stated],
+        None => model.sizes.get(dim).map(Size::values).unwrap_or_default(),
+    };
+    let rows = rows(model, wanted);
     if wanted.series {
+        let first = model.sizes.keys().filter_map(|dim| Some((dim.clone(), *series(dim).first()?)));
+        let first: BTreeMap<String, u64> = first.chain(rows.first().cloned().unwrap_or_default()).collect();
         let mut points = Vec::new();
         for (dim, values) in &model.series {
             for value in values {
@@ -61,17 +68,20 @@ fn points(model: &Model, batches: &[u64], wanted: &Wanted) -> Vec<(u64, BTreeMap
         }
         return points;
     }
+    let quick = wanted.quick && wanted.batches.is_empty();
     let mut batches = if wanted.batches.is_empty() { batches.to_vec() } else { wanted.batches.clone() };
-    if wanted.quick && wanted.batches.is_empty() {
+    if quick {
         batches.truncate(1);
-        return batches.into_iter().map(|batch| (batch, first.clone())).collect();
     }
-    let mut all = vec![BTreeMap::new()];
-    for (dim, size) in &model.sizes {
-        let values = size.values();
+    let mut all = rows;
+    for dim in model.sizes.keys() {
+        let mut values = series(dim);
+        if quick {
+            values.truncate(1);
+        }
         let with = |sizes: &BTreeMap<String, u64>, value: &u64| {
             let mut sizes = sizes.clone();
-            sizes.insert(dim.clone(), *value);
+            sizes.entry(dim.clone()).or_insert(*value);
             sizes
         };
         all = all
@@ -79,7 +89,23 @@ fn points(model: &Model, batches: &[u64], wanted: &Wanted) -> Vec<(u64, BTreeMap
             .flat_map(|sizes| values.iter().map(|value| with(sizes, value)).collect::<Vec<_>>())
             .collect();
     }
+    all.dedup();
     batches.iter().flat_map(|batch| all.iter().map(|sizes| (*batch, sizes.clone()))).collect()
+}
+
+/// The registry's rows that have the wanted sizes; where there is none but all sizes of a row are stated, those. A model
+/// without rows has an empty one.
+fn rows(model: &Model, wanted: &Wanted) -> Vec<BTreeMap<String, u64>> {
+    let Some(first) = model.rows.first() else { return vec![BTreeMap::new()] };
+    let has = |row: &BTreeMap<String, u64>| {
+        wanted.sizes.iter().all(|(dim, size)| row.get(dim).is_none_or(|known| known == size))
+    };
+    let found: Vec<BTreeMap<String, u64>> = model.rows.iter().filter(|row| has(row)).cloned().collect();
+    if !found.is_empty() {
+        return found;
+    }
+    let stated = first.keys().map(|dim| Some((dim.clone(), *wanted.sizes.get(dim)?)));
+    stated.collect::<Option<BTreeMap<String, u64>>>().into_iter().collect()
 }
 
 #[cfg(test)]
@@ -100,6 +126,12 @@ title = "N"
 source = "n.model"
 infer = { batch = [1] }
 sizes = { s = [4, 8] }
+[k]
+title = "K"
+source = "k.model"
+infer = { batch = [1] }
+sizes = { d = 64 }
+rows = [{ m = 1, n = 768 }, { m = 8, n = 768 }, { m = 8, n = 96, d = 32 }]
 "#;
 
     fn names(model: &str, wanted: &Wanted) -> Vec<String> {
@@ -127,5 +159,26 @@ sizes = { s = [4, 8] }
             "m-infer-b1-s32-t1",
         ];
         assert_eq!(names("m", &series), expected);
+        let sizes = |stated: &[(&str, u64)]| Wanted {
+            sizes: stated.iter().map(|(dim, size)| (dim.to_string(), *size)).collect(),
+            ..Wanted::default()
+        };
+        assert_eq!(names("n", &sizes(&[("s", 5)])), ["n-infer-b1-s5-t1"]);
+    }
+
+    #[test]
+    fn a_row_is_a_cell() {
+        let all = ["k-infer-b1-d64-m1-n768-t1", "k-infer-b1-d64-m8-n768-t1", "k-infer-b1-d32-m8-n96-t1"];
+        assert_eq!(names("k", &Wanted::default()), all);
+        assert_eq!(names("k", &Wanted { quick: true, ..Wanted::default() }), all);
+        let sizes = |stated: &[(&str, u64)]| Wanted {
+            sizes: stated.iter().map(|(dim, size)| (dim.to_string(), *size)).collect(),
+            ..Wanted::default()
+        };
+        assert_eq!(names("k", &sizes(&[("m", 8)])), all[1..]);
+        assert_eq!(names("k", &sizes(&[("m", 8), ("n", 96), ("d", 32)])), all[2..]);
+        // A row of one's own needs all of its sizes.
+        assert_eq!(names("k", &sizes(&[("m", 3), ("n", 5)])), ["k-infer-b1-d64-m3-n5-t1"]);
+        assert!(names("k", &sizes(&[("m", 3)])).is_empty());
     }
 }

@@ -1,5 +1,6 @@
-//! The models that are measured: `models.toml`, one table a model.
+//! The models that are measured: `models.toml` and `kernels.toml`, one table a model.
 
+use crate::Cell;
 use base::{Diagnostic, did_you_mean};
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::Path};
@@ -21,7 +22,7 @@ pub struct Model {
     pub source: String,
     /// Which of the file's models; the only one where it is left out.
     pub model: Option<String>,
-    /// As `--set` takes them.
+    /// As `--set` takes them; `{n}` stands for the size that a cell has of `n`.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
     /// Pieces of the source's text and what stands there while measuring, so that everyone trains the same way.
@@ -37,6 +38,9 @@ pub struct Model {
     /// Other dimensions; a list makes a series.
     #[serde(default)]
     pub sizes: BTreeMap<String, Size>,
+    /// Sizes that belong together: each row is a cell of its own, with one of `sizes` where it says nothing.
+    #[serde(default)]
+    pub rows: Vec<BTreeMap<String, u64>>,
     /// Batches and sizes that show how an arm scales: measured when asked for, one dimension after the other.
     #[serde(default)]
     pub series: BTreeMap<String, Vec<u64>>,
@@ -132,6 +136,17 @@ impl Model {
         }
         Ok(text)
     }
+
+    /// The settings of a cell.
+    pub fn settings_of(&self, cell: &Cell) -> BTreeMap<String, String> {
+        let dims = cell.dims();
+        let filled = |text: &String| {
+            dims.iter().fold(text.clone(), |text, (dim, size)| {
+                text.replace(&format!("{{{dim}}}"), &size.to_string())
+            })
+        };
+        self.settings.iter().map(|(name, text)| (name.clone(), filled(text))).collect()
+    }
 }
 
 impl Registry {
@@ -152,6 +167,16 @@ impl Registry {
             }
         }
         Ok(Registry { models })
+    }
+
+    /// This registry's models and those of another, whose names are others.
+    pub fn with(mut self, other: Registry) -> Result<Registry, Diagnostic> {
+        for (name, model) in other.models {
+            if self.models.insert(name.clone(), model).is_some() {
+                return Err(Diagnostic::error("E1011", format!("two registries have a model `{name}`")));
+            }
+        }
+        Ok(self)
     }
 
     pub fn get(&self, name: &str) -> Result<&Model, Diagnostic> {
@@ -209,6 +234,44 @@ fields.label = { shape = ["batch"], dtype = "i32", below = 10 }
         assert_eq!(model.tolerance, 1e-4);
         assert_eq!(model.text("sgd(lr: 0.1)").unwrap(), "sgd(lr: 0.01)");
         assert!(model.text("sgd(lr: 0.2)").is_err_and(|fault| fault.message.contains("lr: 0.1")));
+    }
+
+    #[test]
+    fn settings_take_sizes_of_the_cell() {
+        let text = "[m]\ntitle = \"M\"\nsource = \"m\"\nsettings = { wide = \"{n}\", two = \"[{n}, {k}]\", other = \"true\" }\n\
+                    rows = [{ n = 3, k = 5 }]\n";
+        let registry = Registry::parse(text, "kernels.toml").unwrap();
+        let model = registry.get("m").unwrap();
+        let cell = Cell {
+            model: "m".into(),
+            mode: crate::Mode::Infer,
+            batch: 1,
+            sizes: model.rows[0].clone(),
+            threads: 1,
+            precision: "f32".into(),
+        };
+        let settings = model.settings_of(&cell);
+        assert_eq!(settings.values().collect::<Vec<_>>(), ["true", "[3, 5]", "3"]);
+        let twice = registry.clone().with(registry.clone()).unwrap_err();
+        assert!(twice.message.contains("`m`"), "{}", twice.message);
+        assert_eq!(Registry::default().with(registry.clone()).unwrap(), registry);
+    }
+
+    /// What is committed can be read, and no name stands for two models.
+    #[test]
+    fn the_committed_registries_go_together() {
+        let of = |name: &str| Registry::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
+        let (models, kernels) = (of("models.toml"), of("kernels.toml"));
+        for (name, kernel) in &kernels.models {
+            let wanted = crate::Wanted { threads: vec![1], precision: "f32".into(), ..Default::default() };
+            let cells = crate::cells(name, kernel, &wanted);
+            let names: std::collections::BTreeSet<String> = cells.iter().map(Cell::name).collect();
+            assert!(!cells.is_empty() && names.len() == cells.len(), "{name}: {names:?}");
+            for cell in cells {
+                assert!(kernel.settings_of(&cell).values().all(|text| !text.contains('{')), "{name}");
+            }
+        }
+        models.with(kernels).unwrap();
     }
 
     #[test]

@@ -20,8 +20,7 @@ impl Results {
     pub fn open(path: &Path, here: &EnvironmentLine, force: bool) -> Result<Results, Diagnostic> {
         let mut results = Results { lines: Vec::new(), path: path.to_path_buf() };
         if path.exists() {
-            let bytes = tensor::file::read(path, &tensor::Limits::default())?;
-            results.lines = parse(&bytes, &path.display().to_string())?;
+            results.lines = Results::read(path)?;
         }
         let other = results.machines().into_iter().find(|machine| *machine != here.machine);
         if let Some(machine) = other.filter(|_| !force) {
@@ -36,6 +35,12 @@ impl Results {
         }
         results.lines.push(Line::Environment(Box::new(here.clone())));
         Ok(results)
+    }
+
+    /// The lines of a file.
+    pub fn read(path: &Path) -> Result<Vec<Line>, Diagnostic> {
+        let bytes = tensor::file::read(path, &tensor::Limits::default())?;
+        parse(&bytes, &path.display().to_string())
     }
 
     /// Hashes of the cells that are done.

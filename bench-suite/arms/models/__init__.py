@@ -22,7 +22,18 @@ FILES = {
     "gpt2": "gpt2",
     "gpt2_decode": "gpt2",
     "lstm": "lstm",
+    "gemm": "kernels",
+    "gemm_weight": "kernels",
+    "conv": "kernels",
+    "conv_3x3": "kernels",
+    "attention": "kernels",
+    "attention_gradient": "kernels",
+    "softmax": "kernels",
+    "layer_norm": "kernels",
+    "chain": "kernels",
 }
+# What gives derivatives as outputs.
+GRADIENTS = ("attention_gradient",)
 
 
 def networks(package: str, framework: str, name: str) -> dict[str, Any]:

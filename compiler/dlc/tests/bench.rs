@@ -151,3 +151,47 @@ fn several_threads_are_for_measuring() {
     assert_eq!(output.status.code(), Some(2));
     assert!(told(&output).contains("`dlc bench` alone"), "{}", told(&output));
 }
+
+#[test]
+fn single_operations_are_measured_in_rows_of_sizes() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("a file");
+    fs::create_dir_all(folder.path().join("suite")).expect("a folder");
+    write("suite/models.toml", "");
+    let kernels = "[product]\ntitle = \"Product\"\nsource = \"product.model\"\nsettings = { units = \"{n}\" }\n\
+                   infer = { batch = [1] }\ninputs.a = { shape = [\"m\", \"k\"], dtype = \"f32\", uniform = [-1, 1] }\n\
+                   rows = [{ m = 1, n = 3, k = 5 }, { m = 8, n = 3, k = 5 }, { m = 8, n = 7, k = 16 }]\n";
+    write("suite/kernels.toml", kernels);
+    write(
+        "product.model",
+        "model Product(units: dim = 2)(a: f32[m, k]) -> (y: f32[m, units]) { y = a |> dense(units) }\n",
+    );
+    let asked = ["--models", "product", "--bind", "m=8", "--quick", "--suite", "suite", "--table"];
+    let output = run(folder.path(), &[&asked[..], &["--against", "dlc,dlc-dynamic"]].concat());
+    assert!(output.status.success(), "{}", told(&output));
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let table = text.split("product, infer, 1 thread, f32").nth(1).expect("a table").to_string();
+    assert!(table.contains("batch 1, k 5, m 8, n 3") && table.contains("batch 1, k 16, m 8, n 7"), "{text}");
+    assert!(!text.contains("m 1,") && table.contains("dlc-dynamic") && table.contains(" %"), "{text}");
+    let found = lines(folder.path());
+    let row =
+        |n: u64| found.iter().find(|line| line["arm"] == "dlc" && line["sizes"]["n"] == n).expect("a row");
+    // 8 × 7 × 16 multiply-adds and the biases, and the arrays that they read and write.
+    assert_eq!(row(7)["flops"].as_f64(), Some(f64::from(2 * 8 * 7 * 16 + 8 * 7)));
+    assert_eq!(row(7)["bytes"].as_f64(), Some(f64::from(4 * (8 * 16 + 16 * 7 + 7 + 8 * 7))));
+    let command = row(3)["command"].as_str().expect("a command").to_string();
+    assert!(command.contains("--bind k=5 --bind m=8 --bind n=3"), "{command}");
+
+    let output = run(folder.path(), &["--models", "product", "--bind", "m=2", "--suite", "suite"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        told(&output).contains("no row with m = 2") && told(&output).contains("k, m, n"),
+        "{}",
+        told(&output)
+    );
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_dlc"));
+    let output = command.current_dir(folder.path()).args(["report", "--table", "results.jsonl"]).output();
+    let again = String::from_utf8_lossy(&output.expect("dlc starts").stdout).into_owned();
+    assert!(again.ends_with(&table) && again.starts_with("product, infer"), "{again}");
+}

@@ -6,6 +6,7 @@ mod jobs;
 mod kernels;
 mod peaks;
 mod reference;
+pub mod rows;
 mod runs;
 mod self_check;
 mod suite;
@@ -27,7 +28,7 @@ use clap::{Args, ValueEnum};
 use jobs::Job;
 use reference::Definition;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 use suite::Suite;
@@ -40,6 +41,7 @@ use tensor::Fnv64;
   dlc bench models/mlp.model --quick
   dlc bench --models resnet18 --mode server --against dlc,onnxruntime
   dlc bench --all --out results.jsonl
+  dlc bench --models gemm --bind m=128 --against pytorch,onnxruntime --table
   dlc bench --self-check
   dlc bench --setup
 
@@ -50,12 +52,15 @@ Cells that the results file already holds are not measured again.")]
 pub struct Arguments {
     /// Files with `bench` items; --models names models of the registry
     files: Vec<PathBuf>,
-    /// Models of the registry
+    /// Models of the registry, single operations among them; --bind chooses their sizes
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     models: Vec<String>,
-    /// Every model of the registry
+    /// Every model of the registry, without the single operations
     #[arg(long, conflicts_with_all = ["files", "models"])]
     all: bool,
+    /// Every single operation of the registry
+    #[arg(long, conflicts_with_all = ["files", "models"])]
+    kernels: bool,
     /// Which arms; all that there are unless stated
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     against: Vec<String>,
@@ -76,10 +81,13 @@ pub struct Arguments {
     out: PathBuf,
     #[arg(long, value_enum, default_value_t = TextOrJson::Human)]
     format: TextOrJson,
+    /// At the end a table: a row a cell, with ratios and the share of what the machine can do
+    #[arg(long)]
+    table: bool,
     /// Go on with results of another machine
     #[arg(long)]
     force: bool,
-    /// The folder with models.toml and arms/; found from here upwards unless stated
+    /// The folder with models.toml, kernels.toml and arms/; found from here upwards unless stated
     #[arg(long, value_name = "DIR")]
     suite: Option<PathBuf>,
     /// Also what is known of the arms without timing: bytes installed, lines of a model
@@ -119,7 +127,9 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     let bench = Bench::new(cx, &arguments, suite)?;
     let jobs = jobs::jobs(cx, &arguments, &bench.suite)?;
     if jobs.is_empty() && arguments.curve.is_empty() && !arguments.facts {
-        return Err(Fault::Usage("name files with `bench` items, `--models A,B`, or `--all`".into()));
+        return Err(Fault::Usage(
+            "name files with `bench` items, `--models A,B`, `--all`, or `--kernels`".into(),
+        ));
     }
     bench.run(&jobs)
 }
@@ -151,7 +161,7 @@ impl<'a> Bench<'a> {
 
     fn run(&self, jobs: &[Job]) -> Result<(), Fault> {
         let mut environment = suite::environment(self.seed);
-        let threads: std::collections::BTreeSet<usize> =
+        let threads: BTreeSet<usize> =
             jobs.iter().flat_map(|job| job.cells.iter().map(|cell| cell.threads)).collect();
         let peaks = peaks::measure(self.cx, &threads, &environment)?;
         suite::tell_peaks(&mut environment, &peaks);
@@ -197,6 +207,11 @@ impl<'a> Bench<'a> {
             results.add(facts::facts(&self.suite, &self.arms)?)?;
         }
         self.cx.say(&format!("results in {}", self.arguments.out.display()));
+        if self.arguments.table {
+            let names: BTreeSet<&str> =
+                jobs.iter().flat_map(|job| &job.cells).map(|cell| cell.model.as_str()).collect();
+            output::print(&rows::tables(&results.lines, |name| names.contains(name)))?;
+        }
         Ok(())
     }
 
@@ -273,7 +288,7 @@ impl<'a> Bench<'a> {
             folder: folder.display().to_string(),
             source: source.display().to_string(),
             name: job.model.model.clone().unwrap_or_default(),
-            settings: job.model.settings.clone(),
+            settings: job.model.settings_of(cell),
             train: serde_json::to_value(&job.model.train).unwrap_or_default(),
             options: arm.options.clone(),
         };
@@ -316,6 +331,9 @@ fn command(job: &Job, cell: &Cell, arm: &str, quick: bool) -> String {
         "dlc bench {asked} --mode {} --batch {batch} --threads {threads} --precision {precision} --against {arm}",
         mode.name()
     );
+    for (dim, size) in &cell.sizes {
+        text += &format!(" --bind {dim}={size}");
+    }
     if quick {
         text += " --quick";
     }

@@ -1,11 +1,12 @@
-//! `dlc report`: one page from what `dlc bench` measured.
+//! `dlc report`: one page from what `dlc bench` measured, or its rows as text.
 
-use crate::{cx::Cx, fault::Fault, output};
+use crate::{cx::Cx, fault::Fault, output, verbs::bench::rows};
 use base::Diagnostic;
 use clap::Args;
 use reports::{Collector, Limits, PageOptions};
 use std::{
     fs::File,
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -27,9 +28,15 @@ pub struct Arguments {
     /// Put results of several machines onto one page; ratios are still formed within each
     #[arg(long)]
     force: bool,
+    /// Instead of a page, a row a cell as text: ratios, and the share of what the machine can do
+    #[arg(long)]
+    table: bool,
 }
 
 pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
+    if arguments.table {
+        return tables(&arguments.inputs);
+    }
     let mut collector = Collector::default();
     for input in &arguments.inputs {
         let limits = Limits::default();
@@ -54,6 +61,23 @@ pub fn run(cx: &Cx, arguments: Arguments) -> Result<(), Fault> {
     }
     tensor::file::write_atomically(&arguments.output, page.as_bytes())?;
     cx.say(&options.output);
+    Ok(())
+}
+
+/// Each file's by itself: a ratio needs both times from one machine.
+fn tables(inputs: &[PathBuf]) -> Result<(), Fault> {
+    for input in inputs {
+        let lines = if input.as_os_str() == "-" {
+            let mut bytes = Vec::new();
+            let most = tensor::Limits::default().file_bytes;
+            let read = std::io::stdin().lock().take(most).read_to_end(&mut bytes);
+            read.map_err(|fault| unreadable("<stdin>", &fault))?;
+            bench_suite::parse(&bytes, "<stdin>")?
+        } else {
+            bench_suite::Results::read(input)?
+        };
+        output::print(&rows::tables(&lines, |_| true))?;
+    }
     Ok(())
 }
 

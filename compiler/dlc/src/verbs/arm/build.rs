@@ -35,12 +35,14 @@ pub fn build(
     cx: &Cx,
     source: &Path,
     model: Option<&str>,
-    options: driver::Options,
+    mut options: driver::Options,
     trains: bool,
     inputs: &BTreeMap<String, Tensor>,
     fixed: Fixed,
 ) -> Result<(Session, Built), Fault> {
     let wide = options.float == kernel::DType::F64;
+    // What the command line fixes has chosen the arrays, whose sizes count here.
+    options.sema.bind.clear();
     let mut session = cx.session_of(source, options, |text| if wide { in_f64(&text) } else { text })?;
     let mut built = built_of(&session, model, trains)?;
     if fixed == Fixed::Yes {

@@ -6,7 +6,7 @@ use crate::{
     fault::{Fault, InSession},
 };
 use base::Diagnostic;
-use bench_suite::{ArraySpec, Axis, Batches, Cell, Mode, Model, Values, Wanted, cells};
+use bench_suite::{ArraySpec, Axis, Batches, Cell, Mode, Model, Registry, Values, Wanted, cells};
 use driver::Session;
 use sema::{BenchItem, Built, FieldSpec};
 use std::{
@@ -55,29 +55,39 @@ impl Job {
 pub fn jobs(cx: &Cx, arguments: &Arguments, suite: &Suite) -> Result<Vec<Job>, Fault> {
     let mut jobs = Vec::new();
     let wanted = wanted(cx, arguments);
-    if arguments.all || !arguments.models.is_empty() {
-        let (registry, root) = (suite.registry()?, suite.root()?);
-        let names: Vec<String> =
-            if arguments.all { registry.models.keys().cloned().collect() } else { arguments.models.clone() };
+    if arguments.all || arguments.kernels || !arguments.models.is_empty() {
+        let (models, kernels, root) = (suite.registry()?, suite.kernels()?, suite.root()?);
+        let of = |registry: &Registry, all: bool| -> Vec<String> {
+            registry.models.keys().filter(|_| all).cloned().collect()
+        };
+        let mut names = of(&models, arguments.all);
+        names.extend(of(&kernels, arguments.kernels));
+        names.extend(arguments.models.iter().cloned());
+        let registry = models.with(kernels)?;
         for name in names {
             let model = registry.get(&name)?.clone();
             let source = root.join(&model.source);
             let text = model.text(&read_source(&source)?.1)?;
             let cells = cells(&name, &model, &wanted);
-            jobs.push(Job {
-                model,
-                source,
-                text,
-                cells,
-                asked: format!("--models {name}"),
-                against: Vec::new(),
-            });
+            if cells.is_empty() && !model.rows.is_empty() {
+                return Err(no_such_row(&name, &model, &wanted).into());
+            }
+            let asked = format!("--models {name}");
+            jobs.push(Job { model, source, text, cells, asked, against: Vec::new() });
         }
     }
     for file in &arguments.files {
         of_file(cx, file, &wanted, &mut jobs)?;
     }
     Ok(jobs)
+}
+
+fn no_such_row(name: &str, model: &Model, wanted: &Wanted) -> Diagnostic {
+    let stated: Vec<String> = wanted.sizes.iter().map(|(dim, size)| format!("{dim} = {size}")).collect();
+    let dims: Vec<&str> = model.rows.iter().take(1).flat_map(|row| row.keys().map(String::as_str)).collect();
+    let message = format!("`{name}` has no row with {} in this mode", stated.join(", "));
+    Diagnostic::error("E1012", message)
+        .help(format!("a row of your own needs `--bind` of each of {}", dims.join(", ")))
 }
 
 /// The jobs of one file.
@@ -93,6 +103,7 @@ fn wanted(cx: &Cx, arguments: &Arguments) -> Wanted {
         batches: arguments.batch.clone(),
         threads: cx.everywhere.thread_counts.clone(),
         precision: precision(cx),
+        sizes: cx.everywhere.bind.iter().map(|(dim, size)| (dim.clone(), size.unsigned_abs())).collect(),
         quick: arguments.quick,
         series: arguments.series,
     }
@@ -151,6 +162,7 @@ fn model_of(cx: &Cx, session: &Session, item: &BenchItem) -> Result<Model, Fault
         model: Some(item.model.clone()),
         settings: cx.everywhere.set.iter().cloned().collect(),
         replace: BTreeMap::new(),
+        rows: Vec::new(),
         series: BTreeMap::new(),
         train: Default::default(),
         infer: batches(1),

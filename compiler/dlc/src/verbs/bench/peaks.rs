@@ -56,7 +56,9 @@ fn best(program: &Program, pool: &Pool, args: &[&Tensor]) -> Result<f64, Fault> 
 }
 
 fn copy(cx: &Cx) -> Result<Program, Fault> {
-    let session = Session::new("copy.model", COPY, &NoFiles, cx.options()?);
+    let mut options = cx.options()?;
+    options.sema = sema::Options::default();
+    let session = Session::new("copy.model", COPY, &NoFiles, options);
     let (built, _) = session.build(None, false).within(&session)?;
     let entries = Session::entries(&built, &["run"]);
     let compiled = session.compile(&built, &entries, &cx.cache, &mut Trace::default()).within(&session)?;

@@ -23,6 +23,7 @@ pub struct Definition<'a> {
     cx: &'a Cx,
     job: &'a Job,
     source: &'a Path,
+    settings: BTreeMap<String, String>,
     trains: bool,
     inputs: &'a Arrays,
 }
@@ -35,11 +36,12 @@ impl<'a> Definition<'a> {
         cell: &Cell,
         inputs: &'a Arrays,
     ) -> Definition<'a> {
-        Definition { cx, job, source, trains: cell.mode.trains(), inputs }
+        let settings = job.model.settings_of(cell);
+        Definition { cx, job, source, settings, trains: cell.mode.trains(), inputs }
     }
 
     fn built(&self, precision: &str) -> Result<(Session, Built), Fault> {
-        self.built_with(options(self.cx, &self.job.model.settings, precision, "compiled")?)
+        self.built_with(options(self.cx, &self.settings, precision, "compiled")?)
     }
 
     fn built_with(&self, options: driver::Options) -> Result<(Session, Built), Fault> {
@@ -59,7 +61,7 @@ impl<'a> Definition<'a> {
         profile: bool,
         threads: usize,
     ) -> Result<(Bound, Profile), Fault> {
-        let mut options = options(self.cx, &self.job.model.settings, precision, "compiled")?;
+        let mut options = options(self.cx, &self.settings, precision, "compiled")?;
         options.profile = profile;
         let (session, built) = self.built_with(options)?;
         let entries = Session::entries(&built, &[self.entry(), "init", "reset"]);
@@ -117,7 +119,7 @@ impl Reference for Definition<'_> {
         Ok(BTreeMap::from([("loss".to_string(), Tensor::from_vec([losses.len()], losses)?)]))
     }
 
-    fn work(&mut self, _: &Arrays) -> Result<Work, Fault> {
+    fn work(&mut self, results: &Arrays) -> Result<Work, Fault> {
         let (session, built) = self.built("f32")?;
         let entries = Session::entries(&built, &[self.entry()]);
         let module = session.optimize(&built, &entries, &mut Trace::default()).within(&session)?;
@@ -138,6 +140,10 @@ impl Reference for Definition<'_> {
             let count: Option<i64> = info.ty.shape.iter().map(|dim| dim.eval(&none).ok()).product();
             bytes += count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0) * 4;
         }
+        // The reference is f64, what is measured f32.
+        let found = results.values().filter(|_| !self.trains);
+        let narrow = |tensor: &Tensor| if tensor.dtype() == tensor::DType::F64 { 2 } else { 1 };
+        bytes += found.map(|tensor| tensor.bytes().len() / narrow(tensor)).sum::<usize>();
         Ok(Work { flops: flops.map(|flops| flops as f64), bytes: Some(bytes as f64) })
     }
 }

@@ -12,7 +12,7 @@ use std::{
 use tensor::Fnv64;
 
 pub struct Suite {
-    /// With models.toml and arms/; `None` outside of the project's tree.
+    /// With models.toml, kernels.toml and arms/; `None` outside of the project's tree.
     folder: Option<PathBuf>,
     /// Of this user, for what is made.
     cache: PathBuf,
@@ -36,6 +36,12 @@ impl Suite {
 
     pub fn registry(&self) -> Result<Registry, Fault> {
         Ok(Registry::read(&self.needed()?.join("models.toml"))?)
+    }
+
+    /// Single operations, which a suite need not have.
+    pub fn kernels(&self) -> Result<Registry, Fault> {
+        let path = self.needed()?.join("kernels.toml");
+        Ok(if path.is_file() { Registry::read(&path)? } else { Registry::default() })
     }
 
     /// What the sources of the registry are relative to.
@@ -66,12 +72,6 @@ impl Suite {
         String::from_utf8_lossy(&ran.stdout).trim().parse().ok().filter(|_| ran.status.success())
     }
 
-    /// Files that results depend on beside the code, with their hashes, and what Python has installed.
-    pub fn locked(&self) -> serde_json::Value {
-        let root = self.folder.as_ref().and_then(|folder| folder.parent()).map(Path::to_path_buf);
-        let mut files = serde_json::Map::new();
-        for name in [
-            "Cargo.lock",
     /// Lines that describe a model, by the frameworks that have a description of their own.
     pub fn model_lines(&self) -> BTreeMap<String, BTreeMap<String, u64>> {
         let Some(folder) = &self.folder else { return BTreeMap::new() };
@@ -80,7 +80,14 @@ impl Suite {
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
+    /// Files that results depend on beside the code, with their hashes, and what Python has installed.
+    pub fn locked(&self) -> serde_json::Value {
+        let root = self.folder.as_ref().and_then(|folder| folder.parent()).map(Path::to_path_buf);
+        let mut files = serde_json::Map::new();
+        for name in [
+            "Cargo.lock",
             "bench-suite/models.toml",
+            "bench-suite/kernels.toml",
             "bench-suite/arms/index.toml",
             "bench-suite/requirements.txt",
         ] {

@@ -64,7 +64,7 @@ fn named(line: &ArmLine) -> String {
     line.arm.clone() + &load.unwrap_or_default()
 }
 
-fn word(status: Status) -> &'static str {
+pub fn word(status: Status) -> &'static str {
     match status {
         Status::Ok => "measured",
         Status::Wrong => "wrong",
