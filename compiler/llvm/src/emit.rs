@@ -8,6 +8,7 @@ mod halves;
 pub(crate) mod math;
 mod memory;
 mod stmt;
+mod strided;
 
 use crate::ir::{Block, Ir, Metadata, Type, Value};
 use crate::{Error, Target};

@@ -488,6 +488,14 @@ impl Ir {
         }
     }
 
+    /// Lanes of both vectors as `from` says: those of the second are counted on.
+    pub fn shuffle(&self, a: Value, b: Value, from: &[i64]) -> Value {
+        let mask: Vec<Value> = from.iter().map(|lane| self.const_int(self.int(32), *lane)).collect();
+        let mask = self.const_vector(&mask);
+        // SAFETY: two vectors of one type and a constant mask.
+        unsafe { Value(LLVMBuildShuffleVector(self.builder, a.0, b.0, mask.0, UNNAMED.as_ptr())) }
+    }
+
     // Memory.
 
     /// Room on the stack, taken once a call whatever loop asks for it.

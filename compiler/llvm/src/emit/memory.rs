@@ -1,15 +1,18 @@
 //! Loads and stores: contiguous vectors, gathers and scatters, with and without masks.
 
-use super::{Emitter, Val};
+use super::{Emitter, Val, strided::Strided};
 use crate::Error;
 use crate::ir::{Type, Value};
 use kernel::{BufferId, DType, Expr, Ty};
 use llvm_sys::LLVMIntPredicate::LLVMIntNE;
 
 /// Where an access goes.
+#[derive(Clone, Copy)]
 enum Place {
     /// One address; vectors continue from there.
     At(Value),
+    /// The first address of lanes that lie a few elements apart.
+    Strided(Value, Strided),
     /// An address a lane.
     Lanes(Value),
 }
@@ -96,6 +99,12 @@ impl Emitter<'_> {
                 ir.align_argument(call, 0, u64::from(align));
                 call
             }
+            (Place::Strided(first, strided), mask) => {
+                let element = self.memory_type(Ty::scalar(ty.dtype));
+                let (loaded, accesses) = strided.load(ir, element, first, align, mask);
+                accesses.into_iter().for_each(|access| self.annotate(buffer, access));
+                loaded
+            }
             (Place::Lanes(addresses), mask) => {
                 let mask = mask.unwrap_or_else(|| ir.splat(ir.bool(true), u32::from(ty.lanes)));
                 let types = [memory, ir.type_of(addresses)];
@@ -104,7 +113,9 @@ impl Emitter<'_> {
                 call
             }
         };
-        self.annotate(buffer, loaded);
+        if !matches!(place, Place::Strided(..)) {
+            self.annotate(buffer, loaded);
+        }
         Ok(match ty.dtype {
             DType::Bool => ir.icmp(LLVMIntNE, loaded, ir.zero(memory)),
             DType::F16 | DType::BF16 => self.widen_half(ty.dtype, loaded, ty.lanes),
@@ -136,6 +147,13 @@ impl Emitter<'_> {
                 ir.align_argument(call, 1, u64::from(align));
                 call
             }
+            (Place::Strided(first, strided), mask) => {
+                let element = self.memory_type(Ty::scalar(ty.dtype));
+                for access in strided.store(ir, stored, element, first, align, mask) {
+                    self.annotate(buffer, access);
+                }
+                return Ok(());
+            }
             (Place::Lanes(addresses), mask) => {
                 let mask = mask.unwrap_or_else(|| ir.splat(ir.bool(true), u32::from(ty.lanes)));
                 let types = [memory, ir.type_of(addresses)];
@@ -164,12 +182,13 @@ impl Emitter<'_> {
         }
         let ir = self.ir;
         let (mut scalar, mut vector) = (None, None);
+        let strided = self.strided(index, lanes);
         for (axis, expr) in index.iter().enumerate() {
             let stride = self.buffers[buffer.index()].strides[axis];
             // A ramp of step 1 on the last axis is a contiguous vector.
             let contiguous = match expr {
-                Expr::Ramp { base, stride: 1, lanes: n } if axis + 1 == index.len() && *n == lanes => {
-                    Some(base)
+                Expr::Ramp { base, stride, lanes: n } if axis + 1 == index.len() && *n == lanes => {
+                    (*stride == 1 || strided.is_some()).then_some(base)
                 }
                 _ => None,
             };
@@ -198,10 +217,20 @@ impl Emitter<'_> {
         let element = self.memory_type(Ty::scalar(self.dtype(buffer)));
         let base = self.buffers[buffer.index()].base;
         let base = scalar.map_or(base, |index| ir.element(element, base, index));
-        Ok(match vector {
-            None => Place::At(base),
-            Some(index) => Place::Lanes(ir.element(element, base, index)),
+        Ok(match (vector, strided) {
+            (None, None) => Place::At(base),
+            (None, Some(strided)) => {
+                Place::Strided(ir.element(element, base, ir.i64(strided.back())), strided)
+            }
+            (Some(index), _) => Place::Lanes(ir.element(element, base, index)),
         })
+    }
+
+    /// How the lanes of an access lie, where only the last index differs between them.
+    fn strided(&self, index: &[Expr], lanes: u16) -> Option<Strided> {
+        let (Expr::Ramp { stride, lanes: n, .. }, others) = index.split_last()? else { return None };
+        let alone = *n == lanes && others.iter().all(|index| self.kernel.ty(index).lanes == 1);
+        alone.then(|| Strided::new(*stride, lanes)).flatten()
     }
 
     fn annotate(&self, buffer: BufferId, access: Value) {

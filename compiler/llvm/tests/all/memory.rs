@@ -212,3 +212,41 @@ fn ragged_ends_of_small_dtypes() {
         assert_eq!(decode(dtype, &bytes), values, "{dtype}");
     }
 }
+
+/// Lanes a few elements apart, forwards and backwards: each reads and writes its own element and no other.
+#[test]
+fn strided_vectors() {
+    for dtype in [DType::F32, DType::F64, DType::U8] {
+        for (lanes, stride) in [(4u16, 2i64), (16, 2), (16, -2), (8, 3), (16, 4), (2, 4), (8, -1), (16, -4)] {
+            for masked in [false, true] {
+                strided_copy(dtype, lanes, stride, masked);
+            }
+        }
+    }
+}
+
+/// out[s·lane] = in[s·lane] for the lanes of one vector that ends with the buffers' last element.
+fn strided_copy(dtype: DType, lanes: u16, stride: i64, masked: bool) {
+    let n = i64::from(lanes - 1) * stride.abs() + 1;
+    let mut kernel = Kernel::new("strided");
+    let input = kernel.buffer("in", dtype, vec![Dim::from(n)], Space::Input);
+    let output = kernel.buffer("out", dtype, vec![Dim::from(n)], Space::Output);
+    let i = kernel.var("i", Ty::INDEX);
+    let first = if stride < 0 { n - 1 } else { 0 };
+    let places = || Expr::ramp(Expr::int(first), stride, lanes);
+    let number = Expr::ramp(Expr::int(0), 1, lanes);
+    let mask = masked.then(|| Expr::binary(Binary::Ne, number, Expr::splat(Expr::int(1), lanes)));
+    let value = Expr::Load { buffer: input, index: vec![places()], lanes, mask: mask.clone().map(Box::new) };
+    kernel.body = vec![
+        serial(i, Expr::int(n), 1, vec![store(output, vec![Expr::var(i)], Expr::number(dtype, 7.0))]),
+        Stmt::Store { buffer: output, index: vec![places()], value, mask },
+    ];
+    let values: Vec<f64> = (0..n).map(|i| (100 + i) as f64).collect();
+    let (_, results) = run(&single(kernel, &[]), &[], &[encode(dtype, &values)]);
+    let mut wanted = vec![7.0; n as usize];
+    for lane in (0..i64::from(lanes)).filter(|lane| !masked || *lane != 1) {
+        let place = (first + lane * stride) as usize;
+        wanted[place] = values[place];
+    }
+    assert_eq!(decode(dtype, &results[0]), wanted, "{dtype} {lanes} lanes, stride {stride}, {masked}");
+}
