@@ -7,9 +7,11 @@
 mod cse;
 mod expand_composites;
 mod fold;
+mod hoist;
 mod inline;
 mod narrow;
 mod pass;
+mod phases;
 pub mod pipeline;
 mod precision;
 mod rebuild;

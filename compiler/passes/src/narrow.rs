@@ -14,6 +14,8 @@ use graph::{Builder, FuncId, Function, Module, Node, NodeId, Op, ops};
 use restrict::{Bodies, Restriction};
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use restrict::keep_names;
+
 pub const PASS: Pass = Pass { name: "narrow", summary: "drop what loops and branches do not need", run };
 
 /// Where a result of a node now comes from.

@@ -1,6 +1,9 @@
 //! The lists of passes, and the driver that runs and checks them.
 
-use crate::{Changed, Pass, PassCx, cse, expand_composites, fold, inline, narrow, precision, simplify, tape};
+use crate::{
+    Changed, Pass, PassCx, cse, expand_composites, fold, hoist, inline, narrow, phases, precision, simplify,
+    tape,
+};
 use graph::{FuncId, Module, print::print, verify::verify};
 use std::{collections::BTreeSet, fmt};
 
@@ -13,6 +16,8 @@ pub const PASSES: &[Pass] = &[
     fold::PASS,
     expand_composites::PASS,
     narrow::PASS,
+    hoist::PASS,
+    phases::PASS,
     tape::PASS,
 ];
 
@@ -30,8 +35,11 @@ pub const COMPILED: &[Pass] = &[
     cse::PASS,
     simplify::PASS,
     fold::PASS,
+    hoist::PASS,
     narrow::PASS,
     inline::PASS,
+    simplify::PASS,
+    phases::PASS,
     simplify::PASS,
     cse::PASS,
 ];

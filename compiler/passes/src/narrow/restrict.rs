@@ -92,7 +92,7 @@ pub(super) fn read_params(function: &Function, results: &[usize]) -> BTreeSet<us
 }
 
 /// Adds parameters that alone say what a dimension is, unless it has the same name outside.
-pub(super) fn keep_names(
+pub(crate) fn keep_names(
     function: &Function,
     facts: &Facts,
     types: &[&Type],

@@ -8,6 +8,8 @@ rules! {
     operand_transposed,
     operand_stretched,
     operand_sliced,
+    result_sliced,
+    result_cropped,
 }
 
 /// Each operand of a contraction with its subscripts.
@@ -81,4 +83,44 @@ fn operand_sliced(m: &mut Match<'_, '_>) -> Option<NodeId> {
         Some((side, node.inputs[0], read.collect::<Option<Vec<Subscript>>>()?))
     })?;
     with_operand(m, side, x, subscripts)
+}
+
+/// Element s of a slice of the result is the result at start + stride · s.
+fn result_sliced(m: &mut Match<'_, '_>) -> Option<NodeId> {
+    let Op::Slice(slice) = &m.node.op else { return None };
+    let (start, stride) = (slice.start.clone(), slice.stride.clone());
+    part_of_result(m, &start, &stride)
+}
+
+/// So is what is left of a result that is cropped, as the gradient of a padded convolution.
+fn result_cropped(m: &mut Match<'_, '_>) -> Option<NodeId> {
+    let Op::Pad(pad) = &m.node.op else { return None };
+    let crops = |dim: &Dim| dim.as_const().is_some_and(|amount| amount <= 0);
+    if !pad.low.iter().chain(&pad.high).all(crops) || pad.interior.iter().any(|between| *between != 0) {
+        return None;
+    }
+    let start: Vec<Dim> = pad.low.iter().map(|low| low * -1).collect();
+    let stride = vec![1; start.len()];
+    part_of_result(m, &start, &stride)
+}
+
+/// The contraction that is the node's only operand, and whose only reader it is, at index start + stride · s of each axis.
+fn part_of_result(m: &mut Match<'_, '_>, start: &[Dim], stride: &[i64]) -> Option<NodeId> {
+    let whole = m.input(0);
+    let node = m.of(whole);
+    let Op::Contract(contract) = &node.op else { return None };
+    if !m.uses.is_single(whole) {
+        return None;
+    }
+    let (mut contract, inputs) = (contract.clone(), node.inputs.clone());
+    for (axis, index) in contract.out.clone().into_iter().enumerate() {
+        contract.extents[index] = m.ty().shape[axis].clone();
+        for subscript in contract.lhs.iter_mut().chain(&mut contract.rhs) {
+            for (coefficient, _) in subscript.terms.iter_mut().filter(|(_, other)| *other == index) {
+                subscript.offset += &start[axis] * *coefficient;
+                *coefficient = coefficient.checked_mul(stride[axis])?;
+            }
+        }
+    }
+    m.replace(contract, &inputs)
 }
