@@ -1,5 +1,6 @@
 //! A plan under construction: kernel calls on values that have no place in memory yet.
 
+use crate::rowwise::Rowwise;
 use graph::NodeId;
 use kernel::{BufferId, DType, Kernel, Measured, Space, Step};
 use shape::Dim;
@@ -21,6 +22,8 @@ pub struct DraftCall {
     pub work: Dim,
     /// What is told of it where its time is taken.
     pub measured: Option<Measured>,
+    /// The kernel row by row, where it is made that way.
+    pub rowwise: Option<Rowwise>,
 }
 
 /// A loop, a branch or a copy. It speaks of stores by their number, as of arguments, and of its workspace as if it began at
@@ -70,12 +73,13 @@ pub struct Body {
     pub kernel: Kernel,
     /// What each argument is, in order of the kernel's buffers.
     pub arguments: Vec<Store>,
+    pub rowwise: Option<Rowwise>,
     bound: Vec<(Store, Space, BufferId)>,
 }
 
 impl Body {
     pub fn new(name: String) -> Body {
-        Body { kernel: Kernel::new(name), arguments: Vec::new(), bound: Vec::new() }
+        Body { kernel: Kernel::new(name), arguments: Vec::new(), rowwise: None, bound: Vec::new() }
     }
 
     /// The buffer of a value, seen as one row of all its elements.
@@ -97,6 +101,7 @@ impl Body {
     }
 
     pub fn finish(self, work: Dim) -> DraftCall {
-        DraftCall { kernel: self.kernel, buffers: self.arguments, work, measured: None }
+        let Body { kernel, arguments, rowwise, .. } = self;
+        DraftCall { kernel, buffers: arguments, work, measured: None, rowwise }
     }
 }

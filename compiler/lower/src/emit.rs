@@ -1,14 +1,16 @@
 //! From groups to kernels: loops around composed values.
 
 mod contract;
+mod interior;
 mod loops;
 mod nest;
 mod order;
 mod recurrence;
 mod scatter;
+mod vector_loop;
 
 pub use contract::emit_contract;
-pub use loops::{Axis, Rows, merge_axes, operations};
+pub use loops::{Axis, Rows, decode, merge_axes, operations, visit_buffers};
 pub use nest::emit_nest;
 pub use order::emit_order;
 pub use recurrence::emit_recurrence;

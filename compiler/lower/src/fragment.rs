@@ -2,7 +2,7 @@
 //! entry; their steps become part of their caller's, their workspace one of its temporaries.
 
 use crate::{
-    Memory, Options, Unsupported, checks, control,
+    Fusion, Memory, Options, Unsupported, checks, control,
     draft::{Draft, DraftControl, DraftStep, Store},
     emit::emit_group,
     group::{Groups, Kind, form_groups},
@@ -11,11 +11,12 @@ use crate::{
     place::{Analysis, Place},
     plan_memory::{self, Layout},
     resolve::Places,
+    rowwise,
     watch::{Tested, Watch},
 };
 use base::{Id, IdVec};
 use graph::{Function, Module, NodeId, Op};
-use kernel::{BufferRef, Call, Check, Constant, ConstantId, Kernel, LoopId, SlotId, Step};
+use kernel::{BufferRef, Call, Check, Constant, ConstantId, DType, Kernel, LoopId, SlotId, Step};
 use shape::{Dim, Symbol};
 use std::collections::BTreeMap;
 
@@ -98,6 +99,11 @@ impl<'m> Unit<'m> {
             checks::emit_bound(&analysis, &groups, bound, &mut draft);
         }
 
+        if options.fusion == Fusion::Groups {
+            let bytes_of = |store: Store| bytes_of(&analysis, &draft.temps, store);
+            rowwise::join(&mut draft.steps, &function.facts, &bytes_of);
+        }
+
         let mut refs = References::new(&analysis, &groups, &draft, self);
         for (number, step) in draft.steps.into_iter().enumerate() {
             steps.extend(refs.layout.before(number));
@@ -158,6 +164,20 @@ impl<'m> Unit<'m> {
     }
 }
 
+fn bytes_of(analysis: &Analysis<'_>, temps: &[(DType, Dim)], store: Store) -> Dim {
+    match store {
+        Store::Node(id) => analysis.ty(id).shape.elements() * analysis.dtype(id).size() as i64,
+        Store::Temp(index) => {
+            let (dtype, elements) = &temps[index];
+            elements * dtype.size() as i64
+        }
+        Store::Result(index) => {
+            let (_, _, value) = &analysis.function.results[index];
+            analysis.ty(*value).shape.elements() * analysis.dtype(*value).size() as i64
+        }
+    }
+}
+
 /// Where values are during a call of the plan.
 struct References {
     nodes: BTreeMap<NodeId, BufferRef>,
@@ -191,12 +211,8 @@ impl References {
         }
         let size = |store: Store| match store {
             Store::Node(id) if nodes.contains_key(&id) => None,
-            Store::Node(id) => Some(analysis.ty(id).shape.elements() * analysis.dtype(id).size() as i64),
-            Store::Temp(index) => {
-                let (dtype, elements) = &draft.temps[index];
-                Some(elements * dtype.size() as i64)
-            }
             Store::Result(_) => None,
+            store => Some(bytes_of(analysis, &draft.temps, store)),
         };
         let layout = match analysis.options.memory {
             Memory::Planned => plan_memory::lay_out(draft, &function.facts, size),

@@ -2,7 +2,7 @@
 //! contraction, a scatter) that need loops of their own, and members that are computed from them index by index.
 
 use crate::place::{Analysis, Place};
-use graph::{NodeId, Op};
+use graph::{NodeId, Op, Role};
 use kernel::{Combine, Form};
 use shape::{Dim, Shape};
 use std::collections::BTreeSet;
@@ -52,6 +52,9 @@ const WINDOW: usize = 24;
 /// Values that one kernel may store.
 const MAX_STORES: usize = 8;
 
+/// More elements than these are too much memory to hold from the start.
+const EARLY_ELEMENTS: i64 = 1 << 14;
+
 struct Grouping<'a, 'b> {
     analysis: &'b Analysis<'a>,
     groups: Vec<Group>,
@@ -64,7 +67,9 @@ pub fn form_groups(analysis: &Analysis<'_>) -> Groups {
     let n = analysis.function.nodes.len();
     let mut grouping =
         Grouping { analysis, groups: Vec::new(), group_of: vec![None; n], reads: vec![BTreeSet::new(); n] };
-    for (id, _) in analysis.function.nodes.iter() {
+    let early = early(analysis);
+    let ids = || analysis.function.nodes.iter().map(|(id, _)| id);
+    for id in ids().filter(|id| early[id.index()]).chain(ids().filter(|id| !early[id.index()])) {
         grouping.add(id);
     }
     let Grouping { mut groups, group_of, .. } = grouping;
@@ -85,6 +90,32 @@ pub fn form_groups(analysis: &Analysis<'_>) -> Groups {
     }
     mark_stored(analysis, &groups, &group_of, &mut stored);
     Groups { groups, group_of, stored }
+}
+
+/// Small values that follow from weights and literals alone, such as the scale of a normalisation. They are computed
+/// first, so that what reads them can join the group of what it reads besides.
+fn early(analysis: &Analysis<'_>) -> Vec<bool> {
+    let function = analysis.function;
+    let mut early = vec![false; function.nodes.len()];
+    for (id, node) in function.nodes.iter() {
+        early[id.index()] = match &node.op {
+            Op::Parameter(parameter) => {
+                let role = function.params.get(parameter.index).map(|param| param.role);
+                matches!(role, Some(Role::Weight | Role::State))
+            }
+            Op::Constant(_) => true,
+            _ => {
+                let recomputed = node.scope.as_ref().is_some_and(|scope| scope.recomputed);
+                let small = || {
+                    let elements = analysis.ty(id).shape.elements().as_const();
+                    elements.is_some_and(|elements| elements <= EARLY_ELEMENTS)
+                };
+                let plain = analysis.form(id).is_some() && !node.op.is_tuple() && !recomputed;
+                plain && node.inputs.iter().all(|input| early[input.index()]) && small()
+            }
+        };
+    }
+    early
 }
 
 impl Grouping<'_, '_> {

@@ -20,6 +20,7 @@ mod measure;
 mod place;
 mod plan_memory;
 mod resolve;
+mod rowwise;
 pub mod schedule;
 mod specialize;
 mod watch;

@@ -1,8 +1,8 @@
 //! Axes of loops: merging neighbours, sharing rows among blocks.
 
-use crate::draft::Body;
+use crate::{draft::Body, rowwise::Rowwise};
 use kernel::{
-    Binary, Expr, LoopKind, Stmt, Ty, Unary, VarId,
+    Binary, BufferId, Expr, Kernel, LoopKind, Stmt, Ty, Unary, VarId,
     transform::{Linear, Ranges, map_expr, map_stmt, visit_expr, visit_stmts},
 };
 use shape::Dim;
@@ -70,6 +70,32 @@ pub fn visit_accesses(body: &[Stmt], access: &mut dyn FnMut(&Expr), elsewhere: &
     }
 }
 
+/// Tells each load and store: the buffer, the index, and whether it writes.
+pub fn visit_buffers(body: &[Stmt], tell: &mut dyn FnMut(BufferId, &[Expr], bool)) {
+    visit_stmts(body, &mut |expr| {
+        visit_expr(expr, &mut |e| {
+            if let Expr::Load { buffer, index, .. } = e {
+                tell(*buffer, index, false);
+            }
+        });
+    });
+    visit_stores(body, tell);
+}
+
+fn visit_stores(body: &[Stmt], tell: &mut dyn FnMut(BufferId, &[Expr], bool)) {
+    for stmt in body {
+        match stmt {
+            Stmt::Store { buffer, index, .. } => tell(*buffer, index, true),
+            Stmt::For { body, .. } => visit_stores(body, tell),
+            Stmt::If { then, otherwise, .. } => {
+                visit_stores(then, tell);
+                visit_stores(otherwise, tell);
+            }
+            _ => {}
+        }
+    }
+}
+
 fn visit_reads(expr: &Expr, access: &mut dyn FnMut(&Expr), elsewhere: &mut dyn FnMut(VarId)) {
     match expr {
         Expr::Load { index, mask, .. } => {
@@ -128,9 +154,15 @@ impl Rows {
         Rows { per_block: (BLOCK_WORK / row_work.max(1)).max(1) }
     }
 
-    /// Puts the loop over rows around a body, decodes the axes, and sets the kernel's grid.
+    /// Makes the body one that does this for each row.
     pub fn wrap(&self, body: &mut Body, axes: &[Axis], inside: Vec<Stmt>) {
-        let kernel = &mut body.kernel;
+        let (per_block, accesses) = (self.per_block, None);
+        body.rowwise = Some(Rowwise { axes: axes.to_vec(), inside: inside.clone(), per_block, accesses });
+        self.set(&mut body.kernel, axes, inside);
+    }
+
+    /// Puts the loop over rows around a body, decodes the axes, and sets the kernel's grid.
+    pub fn set(&self, kernel: &mut Kernel, axes: &[Axis], inside: Vec<Stmt>) {
         let total: Dim = axes.iter().map(|axis| axis.extent.clone()).product();
         if axes.is_empty() {
             kernel.body = inside;
@@ -161,7 +193,7 @@ impl Rows {
 }
 
 /// Binds the axes' variables to the digits of a row's number.
-fn decode(row: Expr, axes: &[Axis]) -> Vec<Stmt> {
+pub fn decode(row: Expr, axes: &[Axis]) -> Vec<Stmt> {
     let mut inner = Dim::from(1i64);
     let mut lets = Vec::new();
     for (position, axis) in axes.iter().enumerate().rev() {

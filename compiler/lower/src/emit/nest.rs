@@ -4,17 +4,18 @@
 mod hero;
 
 use self::hero::Hero;
-use super::{Axis, Rows, loops::visit_accesses, merge_axes, name, operations};
+use super::{Axis, Rows, loops::visit_accesses, merge_axes, name, operations, vector_loop::VectorLoop};
 use crate::{
     Unsupported,
     compose::Composer,
     draft::{Draft, Store},
     group::{Groups, Kind},
     place::Analysis,
+    rowwise::accesses,
 };
 use graph::NodeId;
 use kernel::{
-    Binary, Combine, Expr, Form, LoopKind, Space, Stmt, Ty, VarId,
+    Binary, BufferId, Combine, Expr, Form, LoopKind, Space, Stmt, Ty, VarId,
     transform::{Linear, Widen, widen},
 };
 use shape::Dim;
@@ -254,10 +255,17 @@ impl<'a, 'b> Nest<'a, 'b> {
         let work = &total
             * (operations(&self.inner)
                 + if self.reduced.is_empty() { operations(&self.epilogue) } else { 0 });
+        let element = [self.inner.clone(), self.epilogue.clone()];
         match self.vector_side(full) {
             Side::Reduced(lanes) => self.emit_across(lanes),
             Side::Output(lanes) => self.emit_along(lanes),
             Side::None => self.emit_along(1),
+        }
+        if let (Some(rowwise), None) = (&mut self.composer.body.rowwise, self.part) {
+            let stores = &self.composer.body.arguments;
+            let store_of = |buffer: BufferId| stores.get(buffer.index()).copied();
+            let bodies = [&element[0][..], &element[1][..]];
+            rowwise.accesses = accesses(&bodies, &rowwise.axes, &self.composer.ranges, &store_of);
         }
         self.composer.body.finish(work)
     }
@@ -429,55 +437,6 @@ impl<'a, 'b> Nest<'a, 'b> {
             self.reduced.iter().map(|axis| axis.extent.as_const().unwrap_or(256).max(1)).product();
         let row_work = operations(&self.inner).saturating_mul(reduced) / 4 + operations(&self.epilogue);
         Rows::for_work(row_work).wrap(&mut self.composer.body, &self.out, body);
-    }
-}
-
-/// A loop over `from..to` in steps of vectors, and one masked step for the rest.
-pub struct VectorLoop<'l> {
-    pub axis: &'l Axis,
-    pub from: Expr,
-    pub to: Expr,
-    pub lanes: u16,
-    /// There is no rest.
-    pub exact: bool,
-}
-
-impl VectorLoop<'_> {
-    /// Widens a body for one element; stays with single elements where it cannot be.
-    pub fn emit(self, composer: &mut Composer<'_, '_>, body: Vec<Stmt>) -> Vec<Stmt> {
-        let VectorLoop { axis, from, to, lanes, exact } = self;
-        let serial =
-            |from, to, step, body| Stmt::For { var: axis.var, from, to, step, kind: LoopKind::Serial, body };
-        if lanes == 1 {
-            return vec![serial(from, to, 1, body)];
-        }
-        let wide = i64::from(lanes);
-        let kernel = &mut composer.body.kernel;
-        let ranges = &composer.ranges;
-        let mut widened = |limit: Option<Expr>| {
-            let what = Widen { var: axis.var, lanes, limit, ranges };
-            widen(kernel, &body, &what, &BTreeMap::new()).map(|(stmts, _)| stmts)
-        };
-        let short = axis.extent.as_const().is_some_and(|extent| extent < wide);
-        let mut loops = Vec::new();
-        let mut rest = from.clone();
-        if !short {
-            match widened(None) {
-                Ok(main) => {
-                    let whole = to.clone().sub(from.clone()).div(Expr::int(wide)).mul(Expr::int(wide));
-                    rest = if exact { to.clone() } else { from.clone().add(whole) };
-                    loops.push(serial(from.clone(), rest.clone(), wide, main));
-                }
-                Err(_) => return vec![serial(from, to, 1, body)],
-            }
-        }
-        if !exact || short {
-            match widened(Some(to.clone())) {
-                Ok(tail) => loops.push(serial(rest, to, wide, tail)),
-                Err(_) => loops.push(serial(rest, to, 1, body.clone())),
-            }
-        }
-        loops
     }
 }
 

@@ -7,61 +7,104 @@ use shape::Dim;
 pub struct Problem<'a> {
     pub element_bytes: usize,
     pub vector_bits: u16,
-    /// Rows, columns and the length of the sum.
     pub rows: &'a Dim,
     pub columns: &'a Dim,
-    pub operand: Operand,
+    pub layout: Layout,
 }
 
-/// Rows and vectors of tiles that keep their sums in registers, with a factor for what they lose at best.
-const WIDE: &[(u16, u16, f64)] = &[
-    (6, 4, 1.0),
-    (9, 3, 1.0),
-    (5, 4, 1.01),
-    (4, 4, 1.03),
-    (8, 3, 1.01),
-    (12, 2, 1.05),
-    (8, 2, 1.08),
-    (14, 1, 1.3),
-    (8, 1, 1.5),
-];
-const NARROW: &[(u16, u16, f64)] =
-    &[(4, 3, 1.0), (6, 2, 1.02), (3, 3, 1.05), (4, 2, 1.1), (12, 1, 1.3), (6, 1, 1.5)];
+/// How the columns of the vector operand lie in memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Layout {
+    /// One after the other; `near` where the next row of the sum begins within a few cache lines.
+    Neighbours { near: bool },
+    /// At one distance from each other.
+    Apart,
+    /// In runs of neighbours.
+    Runs,
+    /// Anyhow.
+    Scattered,
+}
+
+/// Rows and vectors of tiles that keep their sums in registers, for 32 and for 16 registers.
+const WIDE: &[(u16, u16)] =
+    &[(6, 4), (9, 3), (5, 4), (4, 4), (8, 3), (7, 3), (12, 2), (13, 2), (8, 2), (14, 1), (8, 1)];
+const NARROW: &[(u16, u16)] = &[(4, 3), (6, 2), (3, 3), (4, 2), (12, 1), (6, 1)];
+/// For fewer rows than [`FEW_ROWS`], where the columns are neighbours: each row of the sum is read once, so as much of it
+/// as there are registers, for long accesses in a row.
+const FLAT: [(u16, u16); 3] = [(1, 8), (2, 8), (3, 6)];
+const FLAT_NARROW: [(u16, u16); 3] = [(1, 8), (2, 4), (3, 3)];
+const FEW_ROWS: i64 = 4;
 
 /// A panel leaves room for the tile's sums beside it.
 const PANEL_BYTES: i64 = 64 << 10;
 /// Sums of one block between parts of a long range.
 const SUMS_BYTES: i64 = 60 << 10;
-/// Fewer rows than these do not pay for packing.
-const MIN_ROWS: i64 = 4;
 const BLOCK_ROWS: i64 = 240;
+/// Tiles of rows above which columns that are not near each other are packed: below, reading them where they lie costs
+/// no more than the copy.
+const FEW_TILES: i64 = 2;
+
+/// Half cycles that one step of the sum takes in a tile: two multiply-adds, or two loads, in a cycle, and no less than the
+/// latency of one sum; with what the panel's lines cost on their way from the second-level cache, and the rows, which
+/// meet in few places of the first where their length is a power of two.
+fn step_cost(mr: i64, nv: i64) -> f64 {
+    let busy = (mr * nv).max(mr + nv).max(8) as f64;
+    busy + 0.2 * nv as f64 + 0.15 * mr as f64
+}
+
+/// What a whole sum costs for all rows and columns: whole tiles, and smaller ones where either ends.
+fn cost(rows: Option<i64>, columns: Option<i64>, lanes: i64, mr: i64, nv: i64) -> f64 {
+    let nr = nv * lanes;
+    // What is not known is far more than a tile.
+    let (rows, columns) = (rows.unwrap_or(64 * mr), columns.unwrap_or(64 * nr));
+    let along = |mr: i64| {
+        let (whole, rest) = (columns / nr, columns % nr);
+        let rest_cost = if rest > 0 { step_cost(mr, (rest + lanes - 1) / lanes) } else { 0.0 };
+        whole as f64 * step_cost(mr, nv) + rest_cost
+    };
+    let (whole, rest) = (rows / mr, rows % mr);
+    whole as f64 * along(mr) + if rest > 0 { along(rest) } else { 0.0 }
+}
 
 /// The tile, or `None` where the problem is too small for one.
 pub fn contract(problem: &Problem<'_>) -> Option<Contract> {
     let full = problem.vector_bits / 8 / problem.element_bytes as u16;
-    let columns = problem.columns.as_const();
-    let rows = problem.rows.as_const();
-    if columns.is_some_and(|n| n < 4) || rows.is_some_and(|m| m < MIN_ROWS) {
+    let (columns, rows) = (problem.columns.as_const(), problem.rows.as_const());
+    let neighbours = matches!(problem.layout, Layout::Neighbours { .. });
+    let few = rows.filter(|rows| *rows < FEW_ROWS);
+    if columns.is_some_and(|n| n < 4) || few.is_some() && !neighbours {
         return None;
     }
     let lanes = match columns {
         Some(n) if n < i64::from(full) => (n as u64).next_power_of_two() as u16,
         _ => full,
     };
-    let tiles = if problem.vector_bits == 512 { WIDE } else { NARROW };
-    let cost = |mr: u16, nv: u16, loss: f64| {
-        let nr = i64::from(nv) * i64::from(lanes);
-        let padded =
-            |n: Option<i64>, step: i64| n.map_or(1.0, |n| ((n + step - 1) / step * step) as f64 / n as f64);
-        loss * padded(columns, nr) * padded(rows, i64::from(mr))
+    let wide = problem.vector_bits == 512;
+    let (mr, nv) = match few {
+        Some(rows) => {
+            let at = (rows.max(1) - 1) as usize;
+            let (mr, most) = if wide { FLAT[at] } else { FLAT_NARROW[at] };
+            let needed = columns.map_or(i64::from(most), |n| (n + i64::from(lanes) - 1) / i64::from(lanes));
+            (mr, most.min(needed.max(1) as u16))
+        }
+        None => {
+            let tiles = if wide { WIDE } else { NARROW };
+            let cost =
+                |(mr, nv): (u16, u16)| cost(rows, columns, i64::from(lanes), i64::from(mr), i64::from(nv));
+            tiles.iter().copied().reduce(|a, b| if cost(b) < cost(a) { b } else { a })?
+        }
     };
-    let best =
-        tiles.iter().copied().reduce(|a, b| if cost(b.0, b.1, b.2) < cost(a.0, a.1, a.2) { b } else { a });
-    let (mr, nv, _) = best?;
+    let tiles_of_rows = rows.map_or(i64::MAX, |rows| (rows + i64::from(mr) - 1) / i64::from(mr));
+    let operand = match problem.layout {
+        Layout::Neighbours { near } if near || tiles_of_rows <= FEW_TILES => Operand::InPlace,
+        Layout::Neighbours { .. } | Layout::Apart => Operand::Panel,
+        Layout::Runs => Operand::Runs,
+        Layout::Scattered => Operand::Gathered,
+    };
     let nr = i64::from(nv) * i64::from(lanes);
     let bytes = problem.element_bytes as i64;
     let kc = PANEL_BYTES / (nr * bytes);
     let most = (SUMS_BYTES / (nr * bytes)).min(BLOCK_ROWS);
     let block_rows = (most / i64::from(mr)).max(1) * i64::from(mr);
-    Some(Contract { mr, nv, lanes, kc, block_rows, operand: problem.operand })
+    Some(Contract { mr, nv, lanes, kc, block_rows, operand })
 }

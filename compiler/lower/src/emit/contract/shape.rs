@@ -4,7 +4,7 @@ use crate::{
     compose::Composer,
     group::Groups,
     place::Analysis,
-    schedule::cpu::{self, Problem},
+    schedule::cpu::{self, Layout, Problem},
 };
 use graph::{NodeId, ops::Contract};
 use kernel::{
@@ -93,11 +93,11 @@ impl Shape {
             let step = coefficient(vector, group[group.len() - 1]);
             step.as_const().is_some_and(|step| step.abs() <= 512)
         });
-        let operand = match (one_stride, neighbours, extent(inner).as_const()) {
-            (true, true, _) if near => Operand::InPlace,
-            (true, ..) => Operand::Panel,
-            (false, true, Some(run)) if run <= 256 => Operand::Runs,
-            _ => Operand::Gathered,
+        let layout = match (one_stride, neighbours, extent(inner).as_const()) {
+            (true, true, _) => Layout::Neighbours { near },
+            (true, ..) => Layout::Apart,
+            (false, true, Some(run)) if run <= 256 => Layout::Runs,
+            _ => Layout::Scattered,
         };
         let (rows_total, columns_total) = (product(&rows), product(&columns));
         let problem = Problem {
@@ -105,12 +105,13 @@ impl Shape {
             vector_bits: analysis.options.vector_bits,
             rows: &rows_total,
             columns: &columns_total,
-            operand,
+            layout,
         };
         let schedule = cpu::contract(&problem)?;
         // What is dynamic goes first: it is walked around panels of constant size.
         sums.sort_by_key(|group| product(group).as_const().is_some());
-        let part = if operand == Operand::InPlace { None } else { part_of(&sums, schedule.kc, &product) };
+        let part =
+            if schedule.operand == Operand::InPlace { None } else { part_of(&sums, schedule.kc, &product) };
         Some(Shape { vector, rows, columns, shared, sums, part, schedule, dtype })
     }
 }

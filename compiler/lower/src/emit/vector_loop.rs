@@ -1,0 +1,91 @@
+//! Loops in steps of vectors along one axis.
+
+use super::{Axis, interior::interior};
+use crate::compose::Composer;
+use kernel::{
+    Expr, LoopKind, Stmt, Ty, VarId,
+    transform::{Widen, widen},
+};
+use std::collections::BTreeMap;
+
+/// A loop over `from..to` in steps of vectors, and one masked step for the rest.
+pub struct VectorLoop<'l> {
+    pub axis: &'l Axis,
+    pub from: Expr,
+    pub to: Expr,
+    pub lanes: u16,
+    /// There is no rest.
+    pub exact: bool,
+}
+
+impl VectorLoop<'_> {
+    /// Widens a body for one element; stays with single elements where it cannot be.
+    pub fn emit(self, composer: &mut Composer<'_, '_>, body: Vec<Stmt>) -> Vec<Stmt> {
+        let VectorLoop { axis, from, to, lanes, exact } = self;
+        let serial =
+            |from, to, step, body| Stmt::For { var: axis.var, from, to, step, kind: LoopKind::Serial, body };
+        if lanes == 1 {
+            return vec![serial(from, to, 1, body)];
+        }
+        let wide = i64::from(lanes);
+        let widened = |composer: &mut Composer<'_, '_>, limit: Option<Expr>| {
+            let what = Widen { var: axis.var, lanes, limit, ranges: &composer.ranges };
+            widen(&mut composer.body.kernel, &body, &what, &BTreeMap::new()).map(|(stmts, _)| stmts)
+        };
+        let short = axis.extent.as_const().is_some_and(|extent| extent < wide);
+        let mut loops = Vec::new();
+        let mut rest = from.clone();
+        if !short {
+            match widened(composer, None) {
+                Ok(main) => {
+                    let whole = to.clone().sub(from.clone()).div(Expr::int(wide)).mul(Expr::int(wide));
+                    rest = if exact { to.clone() } else { from.clone().add(whole) };
+                    match interior_loops(composer, &body, axis.var, (&from, &rest, lanes, exact), &main) {
+                        Some(parts) => loops.extend(parts),
+                        None => loops.push(serial(from.clone(), rest.clone(), wide, main)),
+                    }
+                }
+                Err(_) => return vec![serial(from, to, 1, body)],
+            }
+        }
+        if !exact || short {
+            match widened(composer, Some(to.clone())) {
+                Ok(tail) => loops.push(serial(rest, to, wide, tail)),
+                Err(_) => loops.push(serial(rest, to, 1, body.clone())),
+            }
+        }
+        loops
+    }
+}
+
+/// The whole vectors of an axis in three loops, the middle one with conditions that hold away from the ends; `None` where
+/// there are none.
+fn interior_loops(
+    composer: &mut Composer<'_, '_>,
+    body: &[Stmt],
+    var: VarId,
+    (from, to, lanes, exact): (&Expr, &Expr, u16, bool),
+    main: &[Stmt],
+) -> Option<Vec<Stmt>> {
+    let wide = i64::from(lanes);
+    let (0, whole) = (from.as_int()?, to.as_int()?) else { return None };
+    let inner = composer.body.kernel.var("x", Ty::INDEX);
+    // With a masked rest behind it, the last whole vector is away from the end as well.
+    let ends = [whole, whole - wide].into_iter().skip(usize::from(exact)).filter(|end| *end > wide);
+    for end in ends {
+        let place = (wide, inner, end - wide);
+        let Some(middle) = interior(body, var, place, &mut composer.ranges) else { continue };
+        let what = Widen { var: inner, lanes, limit: None, ranges: &composer.ranges };
+        let (middle, _) = widen(&mut composer.body.kernel, &middle, &what, &BTreeMap::new()).ok()?;
+        let serial = |var, from: i64, to: i64, body| {
+            let (from, to) = (Expr::int(from), Expr::int(to));
+            Stmt::For { var, from, to, step: wide, kind: LoopKind::Serial, body }
+        };
+        let mut loops = vec![serial(var, 0, wide, main.to_vec()), serial(inner, 0, end - wide, middle)];
+        if end < whole {
+            loops.push(serial(var, end, whole, main.to_vec()));
+        }
+        return Some(loops);
+    }
+    None
+}
