@@ -100,8 +100,7 @@ impl<'m> Unit<'m> {
         }
 
         if options.fusion == Fusion::Groups {
-            let bytes_of = |store: Store| bytes_of(&analysis, &draft.temps, store);
-            rowwise::join(&mut draft.steps, &function.facts, &bytes_of);
+            rowwise::join(&mut draft.steps, &function.facts);
         }
 
         let mut refs = References::new(&analysis, &groups, &draft, self);

@@ -86,12 +86,12 @@ fn along_rows(index: &Expr, axes: &[Axis], ranges: &Ranges) -> Option<Place> {
 }
 
 /// Joins neighbouring calls as far as they allow it.
-pub fn join(draft: &mut Vec<DraftStep>, facts: &Facts, bytes_of: &dyn Fn(Store) -> Dim) {
+pub fn join(draft: &mut Vec<DraftStep>, facts: &Facts) {
     let mut steps: Vec<DraftStep> = Vec::with_capacity(draft.len());
     for step in draft.drain(..) {
         match (steps.last_mut(), step) {
             (Some(DraftStep::Call(earlier)), DraftStep::Call(later)) => {
-                if let Some(later) = join_calls(earlier, later, facts, bytes_of) {
+                if let Some(later) = join_calls(earlier, later, facts) {
                     steps.push(DraftStep::Call(later));
                 }
             }
@@ -102,12 +102,7 @@ pub fn join(draft: &mut Vec<DraftStep>, facts: &Facts, bytes_of: &dyn Fn(Store) 
 }
 
 /// Makes `earlier` do both; gives `later` back where that cannot be.
-fn join_calls(
-    earlier: &mut DraftCall,
-    later: DraftCall,
-    facts: &Facts,
-    bytes_of: &dyn Fn(Store) -> Dim,
-) -> Option<DraftCall> {
+fn join_calls(earlier: &mut DraftCall, later: DraftCall, facts: &Facts) -> Option<DraftCall> {
     let (Some(first), Some(second)) = (&earlier.rowwise, &later.rowwise) else { return Some(later) };
     if !may_join(first, second, facts) {
         return Some(later);
@@ -119,8 +114,6 @@ fn join_calls(
         return Some(later);
     }
     let (mut first, second) = (first.clone(), second.clone());
-    let shared: Vec<Store> =
-        later.buffers.iter().filter(|store| earlier.buffers.contains(store)).copied().collect();
     let kernel = &mut earlier.kernel;
     let row_extent: Dim = first.axes.iter().map(|axis| axis.extent.clone()).product();
     let row = kernel.var("row", Ty::INDEX);
@@ -137,17 +130,18 @@ fn join_calls(
     rows.set(kernel, &axes, body.clone());
     earlier.work = &earlier.work + &later.work;
     earlier.measured = match (earlier.measured.take(), later.measured) {
-        (Some(a), Some(b)) => Some(both(a, b, shared.iter().map(|store| bytes_of(*store)).sum())),
+        (Some(a), Some(b)) => Some(both(a, b)),
         (a, b) => a.or(b),
     };
     earlier.rowwise = Some(Rowwise { axes, inside: body, per_block, accesses: Some(accesses) });
     None
 }
 
-fn both(a: Measured, b: Measured, shared: Dim) -> Measured {
+/// What one hands to the other counts, though it mostly stays in the cache.
+fn both(a: Measured, b: Measured) -> Measured {
     let what = if a.what == b.what { a.what } else { format!("{}; {}", a.what, b.what) };
     let place = if a.place.is_empty() { b.place } else { a.place };
-    Measured { what, place, flops: a.flops + b.flops, bytes: a.bytes + b.bytes - shared }
+    Measured { what, place, flops: a.flops + b.flops, bytes: a.bytes + b.bytes }
 }
 
 fn may_join(first: &Rowwise, second: &Rowwise, facts: &Facts) -> bool {
