@@ -34,10 +34,12 @@ fn main() -> Result<ExitCode> {
         Some("campaign") => {
             campaign(&["test", "--quiet", "-p", "filetests", "--test", "cases", "--", "campaign"])
         }
+        Some("accuracy") => accuracy(),
         Some("fuzz") => campaign(&["run", "--quiet", "-p", "fuzz", "--"]),
         _ => {
             eprintln!(
-                "usage: cargo dev tidy | campaign compiled|everything|derivatives FROM TO | fuzz TARGET FROM TO"
+                "usage: cargo dev tidy | campaign compiled|everything|derivatives FROM TO | fuzz TARGET FROM TO | \
+                 accuracy [--speed] [FUNCTION…]"
             );
             Ok(ExitCode::from(2))
         }
@@ -61,6 +63,15 @@ fn campaign(words: &[&str]) -> Result<ExitCode> {
         writeln!(file, "{{\"date\":\"{date}\",\"commit\":\"{commit}\",{line}").context("writing the log")?;
     }
     Ok(if output.status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Measures the errors of functions of numbers by cargo, or what they cost.
+fn accuracy() -> Result<ExitCode> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let words = ["run", "--quiet", "--release", "-p", "compiler-bench", "--example", "accuracy", "--"];
+    let status =
+        Command::new(cargo).args(words).args(env::args().skip(2)).status().context("starting cargo")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// What a command says.

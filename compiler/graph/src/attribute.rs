@@ -147,8 +147,8 @@ macro_rules! words {
 words! { unary_name, unary, kernel::Unary,
     Neg = "neg", Abs = "abs", Sign = "sign", Not = "not", Floor = "floor", Ceil = "ceil", Round = "round",
     Sqrt = "sqrt", Exp = "exp", Expm1 = "expm1", Log = "log", Log1p = "log1p", Sin = "sin", Cos = "cos", Tan = "tan",
-    Asin = "asin", Acos = "acos", Atan = "atan", Sinh = "sinh", Cosh = "cosh", Tanh = "tanh", Erf = "erf",
-    IsNan = "is_nan", IsInf = "is_inf", IsFinite = "is_finite",
+    Asin = "asin", Acos = "acos", Atan = "atan", Sinh = "sinh", Cosh = "cosh", Tanh = "tanh",
+    Sigmoid = "sigmoid", Erf = "erf", IsNan = "is_nan", IsInf = "is_inf", IsFinite = "is_finite",
 }
 
 words! { binary_name, binary, kernel::Binary,

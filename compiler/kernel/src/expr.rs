@@ -59,6 +59,8 @@ pub enum Unary {
     Sinh,
     Cosh,
     Tanh,
+    /// 1 / (1 + exp(−x)).
+    Sigmoid,
     Erf,
     IsNan,
     IsInf,

@@ -180,6 +180,11 @@ impl Target {
         Ok(target)
     }
 
+    /// Whether the instructions of x86-64-v4 are there.
+    pub(crate) fn has_avx512(&self) -> bool {
+        self.triple.starts_with("x86_64") && self.vector_bits == 512
+    }
+
     /// Whether this process could run the code as far as architecture and system go.
     pub fn is_host_system(&self) -> bool {
         let host = TargetMachine::get_default_triple();

@@ -121,6 +121,7 @@ const NAMES: &[&str] = &[
     "_elements",
     "_known",
     "_plateau",
+    "_sigmoid",
     "none",
 ];
 

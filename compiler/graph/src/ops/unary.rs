@@ -91,7 +91,7 @@ impl Operator for Unary {
     fn samples() -> Vec<Sample> {
         let functions = [
             Neg, Abs, Sign, Floor, Ceil, Round, Sqrt, Exp, Expm1, Log, Log1p, Sin, Cos, Tan, Asin, Acos,
-            Atan, Sinh, Cosh, Tanh, Erf,
+            Atan, Sinh, Cosh, Tanh, Sigmoid, Erf,
         ];
         let mut samples = Vec::new();
         for (seed, op) in functions.into_iter().enumerate() {
@@ -194,6 +194,12 @@ impl Unary {
                 let factor = one_minus_square(b, y);
                 b.binary(Mul, d, factor)
             }
+            Sigmoid => {
+                let one = b.full_like(y, 1.0);
+                let rest = b.binary(Sub, one, y);
+                let factor = b.binary(Mul, y, rest);
+                b.binary(Mul, d, factor)
+            }
             Erf => {
                 let square = b.binary(Mul, x, x);
                 let exponent = b.unary(Neg, square);
@@ -230,12 +236,19 @@ impl Unary {
             Sinh => x.sinh(),
             Cosh => x.cosh(),
             Tanh => x.tanh(),
+            Sigmoid => sigmoid(x),
             Erf => erf::erf(x),
             IsNan => truth(x.is_nan()),
             IsInf => truth(x.is_infinite()),
             IsFinite => truth(x.is_finite()),
         }
     }
+}
+
+/// The exponential of a negative number, which does not overflow.
+fn sigmoid(x: f64) -> f64 {
+    let e = (-x.abs()).exp();
+    if x < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
 }
 
 fn one_minus_square(b: &mut Builder<'_>, x: NodeId) -> NodeId {

@@ -140,9 +140,15 @@ fn float_unary(op: Unary, x: f64) -> f64 {
         Unary::Sinh => x.sinh(),
         Unary::Cosh => x.cosh(),
         Unary::Tanh => x.tanh(),
+        Unary::Sigmoid => sigmoid(x),
         Unary::Erf => erf(x),
         Unary::Not | Unary::IsNan | Unary::IsInf | Unary::IsFinite => x,
     }
+}
+
+fn sigmoid(x: f64) -> f64 {
+    let e = (-x.abs()).exp();
+    if x < 0.0 { e / (1.0 + e) } else { 1.0 / (1.0 + e) }
 }
 
 /// The error function by its series with positive terms, `2/√π · e^(−x²) · Σ 2ⁿ x^(2n+1) / (2n+1)!!`.

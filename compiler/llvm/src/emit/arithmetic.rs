@@ -75,6 +75,7 @@ impl Emitter<'_> {
             Unary::Sinh => rounded(math.sinh(x.v)),
             Unary::Cosh => rounded(math.cosh(x.v)),
             Unary::Tanh => rounded(math.tanh(x.v)),
+            Unary::Sigmoid => rounded(math.sigmoid(x.v)),
             Unary::Erf => rounded(math.erf(x.v)),
         }
     }

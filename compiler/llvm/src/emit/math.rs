@@ -1,16 +1,18 @@
 //! Elementary functions as vector code. f32 needs no library; f16 and bf16 are computed as f32 and rounded after.
 //! For f64, sin, cos, tan, their inverses, erf and pow call the system's library lane by lane.
 //!
-//! Largest errors in units in the last place, sampled by the tests: exp 2, expm1 3, log 2, log1p 2, tanh 4, sinh 4,
-//! cosh 4, all for f32 and f64; for f32 alone sin, cos, tan, asin, acos, atan, atan2, pow 1, erf 3.
+//! No function is off by more than two units in the last place; docs/accuracy.md has the largest error of each.
 //! NaN gives NaN; infinities, zeros with their sign, and denormals follow C99.
 
+mod error_function;
 mod exponential;
+mod hyperbolic;
 mod library;
 mod logarithm;
 mod trigonometric;
 
 use super::{Emitter, register_type};
+use crate::Target;
 use crate::ir::{Ir, Type, Value};
 use kernel::{DType, Ty};
 use llvm_sys::LLVMIntPredicate;
@@ -20,33 +22,44 @@ use llvm_sys::LLVMRealPredicate::{self, *};
 #[derive(Clone, Copy)]
 pub(crate) struct Math<'a> {
     ir: &'a Ir,
+    target: &'a Target,
     lanes: u32,
     /// Of f64, not of f32.
     double: bool,
-    fused: bool,
+    /// Whether a vector of this many lanes is multiplied with powers of two by one instruction.
+    scales: bool,
     float: Type,
     /// The integer type of as many bits and lanes.
     int: Type,
 }
 
+/// A small integer: as a float, and in the lowest bits of an integer whose higher ones are of no use.
+#[derive(Clone, Copy)]
+struct Nearest {
+    float: Value,
+    low: Value,
+}
+
 impl<'a> Emitter<'a> {
     /// The arithmetic in which values of this type are computed.
     pub(super) fn math(&self, ty: Ty) -> Math<'a> {
-        Math::new(self.ir, ty.lanes, ty.dtype == DType::F64, self.target.fma)
+        Math::new(self.ir, ty.lanes, ty.dtype == DType::F64, self.target)
     }
 }
 
 impl<'a> Math<'a> {
-    fn new(ir: &'a Ir, lanes: u16, double: bool, fused: bool) -> Math<'a> {
+    fn new(ir: &'a Ir, lanes: u16, double: bool, target: &'a Target) -> Math<'a> {
         let dtype = if double { DType::F64 } else { DType::F32 };
         let float = register_type(ir, Ty::vector(dtype, lanes));
         let int = ir.vector(ir.int(if double { 64 } else { 32 }), u32::from(lanes));
-        Math { ir, lanes: u32::from(lanes), double, fused, float, int }
+        let bits = u32::from(lanes) * if double { 64 } else { 32 };
+        let scales = target.has_avx512() && matches!(bits, 128 | 256 | 512);
+        Math { ir, target, lanes: u32::from(lanes), double, scales, float, int }
     }
 
     /// One rounding where the target has the instruction, two elsewhere.
     pub fn fma(&self, a: Value, b: Value, c: Value) -> Value {
-        if self.fused {
+        if self.target.fma {
             self.ir.intrinsic("llvm.fma", &[self.float], &[a, b, c])
         } else {
             self.ir.fadd(self.ir.fmul(a, b), c)
@@ -66,7 +79,7 @@ impl<'a> Math<'a> {
 
     /// f64 arithmetic of as many lanes, for f32 functions that are best computed there.
     fn wide(&self) -> Math<'a> {
-        Math::new(self.ir, self.lanes as u16, true, self.fused)
+        Math::new(self.ir, self.lanes as u16, true, self.target)
     }
 
     /// Runs `compute` in f64 and rounds its result.
@@ -177,17 +190,73 @@ impl<'a> Math<'a> {
         if self.double { 1023 } else { 127 }
     }
 
-    /// 2ⁿ for integer lanes n within the normal exponents.
+    /// 2ⁿ for n within the normal exponents, in the lowest bits of integer lanes.
     fn power_of_two(&self, n: Value) -> Value {
         let biased = self.ir.add(n, self.i(self.exponent_bias()));
         self.float_of_bits(self.ir.shl(biased, self.i(self.mantissa_bits())))
     }
 
-    /// The nearest integer of a small number, as a float and as an integer. Whatever NaN gives is harmless.
-    fn nearest(&self, a: Value) -> (Value, Value) {
-        // Added to 1.5 · 2^mantissa, the integer stands in the lowest bits.
-        let magic = self.c(1.5 * 2f64.powi(self.mantissa_bits() as i32));
+    /// 2ⁿ within the normal exponents.
+    fn power(&self, n: Nearest) -> Value {
+        if self.scales { self.scale_by_instruction(self.c(1.0), n.float) } else { self.power_of_two(n.low) }
+    }
+
+    /// The nearest integer of a small number. Whatever NaN gives is harmless.
+    fn nearest(&self, a: Value) -> Nearest {
+        let magic = self.magic();
         let shifted = self.add(a, magic);
-        (self.sub(shifted, magic), self.ir.sub(self.bits(shifted), self.bits(magic)))
+        Nearest { float: self.sub(shifted, magic), low: self.bits(shifted) }
+    }
+
+    /// The nearest integer of a small product.
+    fn nearest_product(&self, a: Value, b: Value) -> Nearest {
+        let magic = self.magic();
+        let shifted = self.fma(a, b, magic);
+        Nearest { float: self.sub(shifted, magic), low: self.bits(shifted) }
+    }
+
+    /// Added to 1.5 · 2^mantissa, a small integer stands in the lowest bits.
+    fn magic(&self) -> Value {
+        self.c(1.5 * 2f64.powi(self.mantissa_bits() as i32))
+    }
+
+    /// A float that is a small integer.
+    fn whole(&self, float: Value) -> Nearest {
+        Nearest { float, low: self.bits(self.add(float, self.magic())) }
+    }
+
+    /// a · 2ⁿ, rounded once, for |n| ≤ 2 · bias and numbers a near 1.
+    fn scale(&self, a: Value, n: Nearest) -> Value {
+        if self.scales {
+            return self.scale_by_instruction(a, n.float);
+        }
+        // In two steps, since 2ⁿ itself may be infinite or denormal where the result is not. Shifted to the exponent,
+        // nothing is left of what stands above the integer, for it is even.
+        let ir = self.ir;
+        let place = self.i(self.mantissa_bits());
+        let one = self.i(self.exponent_bias() << self.mantissa_bits());
+        let half = ir.shl(ir.lshr(n.low, self.i(1)), place);
+        let rest = ir.sub(ir.shl(n.low, place), half);
+        let scaled = self.mul(a, self.float_of_bits(ir.add(half, one)));
+        self.mul(scaled, self.float_of_bits(ir.add(rest, one)))
+    }
+
+    fn scale_by_instruction(&self, a: Value, n: Value) -> Value {
+        let ir = self.ir;
+        let bits = self.lanes * if self.double { 64 } else { 32 };
+        let name = format!("llvm.x86.avx512.mask.scalef.p{}.{bits}", if self.double { "d" } else { "s" });
+        let all_lanes = ir.const_int(ir.int(self.lanes.max(8)), -1);
+        let mut arguments = vec![a, n, ir.zero(self.float), all_lanes];
+        if bits == 512 {
+            // As the rounding mode of the thread says.
+            arguments.push(ir.const_int(ir.int(32), 4));
+        }
+        ir.intrinsic(&name, &[], &arguments)
+    }
+
+    /// a · 2ⁿ where a and the result are normal numbers; anything for NaN.
+    fn scale_normal(&self, a: Value, n: Nearest) -> Value {
+        let shifted = self.ir.shl(n.low, self.i(self.mantissa_bits()));
+        self.float_of_bits(self.ir.add(self.bits(a), shifted))
     }
 }

@@ -148,6 +148,7 @@ fn step(b: &mut Builder<'_>, random: &mut Random, moves: bool) -> Option<NodeId>
                 Unary::Sqrt,
                 Unary::Exp,
                 Unary::Tanh,
+                Unary::Sigmoid,
                 Unary::Sin,
                 Unary::Erf,
                 Unary::IsNan,

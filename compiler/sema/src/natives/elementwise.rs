@@ -29,6 +29,7 @@ fn unary_op(name: &str) -> Option<Unary> {
         "cosh" => Unary::Cosh,
         "tanh" => Unary::Tanh,
         "erf" => Unary::Erf,
+        "_sigmoid" => Unary::Sigmoid,
         "isnan" => Unary::IsNan,
         "isinf" => Unary::IsInf,
         "isfinite" => Unary::IsFinite,
@@ -58,6 +59,7 @@ fn fold(op: Unary, x: f64) -> Option<f64> {
         Unary::Cos => x.cos(),
         Unary::Tan => x.tan(),
         Unary::Tanh => x.tanh(),
+        Unary::Sigmoid => 1.0 / (1.0 + (-x).exp()),
         _ => return None,
     })
 }

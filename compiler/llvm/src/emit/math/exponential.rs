@@ -1,12 +1,20 @@
-//! exp and what is made of it: expm1, sinh, cosh, tanh, erf, pow.
+//! exp, expm1, pow, and what the functions made of exponentials share.
 //! With n the nearest integer of x / ln 2 and r the rest: eˣ = 2ⁿ(1 + r + r²q(r)).
 
-use super::Math;
+use super::{Math, Nearest};
 use crate::ir::Value;
 use llvm_sys::LLVMRealPredicate::*;
 
-/// q for |r| ≤ ln 2 / 2, relative error of r + r²q against eʳ − 1: 2⁻²⁹ and 2⁻⁶⁰.
+/// q for |r| ≤ ln 2 / 2, relative error of 1 + r + r²q against eʳ: 2⁻²⁸.
 const Q_SINGLE: &[f64] = &[
+    0.49999994039535522,
+    0.16666515171527863,
+    0.041668083518743515,
+    0.0083693480119109154,
+    0.0013840364990755916,
+];
+/// The same where eʳ − 1 is wanted, relative error of r + r²q: 2⁻²⁹.
+const Q_SINGLE_REST: &[f64] = &[
     0.5,
     0.1666666716337204,
     0.041666463017463684,
@@ -14,6 +22,7 @@ const Q_SINGLE: &[f64] = &[
     0.0013933731243014336,
     0.000198910798644647,
 ];
+/// For both, relative error of r + r²q: 2⁻⁶⁰.
 const Q_DOUBLE: &[f64] = &[
     0.5,
     0.1666666666666667,
@@ -28,33 +37,10 @@ const Q_DOUBLE: &[f64] = &[
     2.09147553258932e-09,
 ];
 
-/// erf(x) = x + x·P(x²) for |x| ≤ 0.921875, relative error 2⁻²⁷.
-const ERF_SMALL: &[f64] = &[
-    0.12837916612625122,
-    -0.37612634897232056,
-    0.11283699423074722,
-    -0.026859592646360397,
-    0.0052014668472111225,
-    -0.0008147202315740287,
-    8.387590787606314e-05,
-];
-/// ln(1 − erf(t)) for 0.92 ≤ t ≤ 4, absolute error of erf 2⁻²⁷.
-const ERF_LARGE: &[f64] = &[
-    0.00032044152612797916,
-    -1.1302375793457031,
-    -0.6318145394325256,
-    -0.11009448021650314,
-    0.026431018486618996,
-    -0.00476357527077198,
-    0.0005977434921078384,
-    -4.6177912736311555e-05,
-    1.6435697034467012e-06,
-];
-
 /// x split as n ln 2 + r.
-struct Reduced {
-    n: Value,
-    r: Value,
+pub(super) struct Reduced {
+    pub n: Nearest,
+    pub r: Value,
 }
 
 impl Math<'_> {
@@ -62,70 +48,23 @@ impl Math<'_> {
         let x = self.at_most(x, self.either(89.0, 710.0));
         let x = self.at_least(x, self.either(-104.5, -746.0));
         let Reduced { n, r } = self.reduce(x);
-        let value = self.add(self.c(1.0), self.exp_rest(r));
-        // In two steps, since 2ⁿ itself may be infinite or denormal where the result is not.
-        let half = self.ir.ashr(n, self.i(1));
-        let rest = self.ir.sub(n, half);
-        self.mul(self.mul(value, self.power_of_two(half)), self.power_of_two(rest))
+        self.scale(self.exp_near(r), n)
     }
 
     pub fn expm1(&self, x: Value) -> Value {
         let bounded = self.at_most(x, self.either(89.0, 710.0));
         let bounded = self.at_least(bounded, self.either(-20.0, -40.0));
         let Reduced { n, r } = self.reduce(bounded);
+        let q = self.polynomial(r, if self.double { Q_DOUBLE } else { Q_SINGLE_REST });
+        let tail = self.mul(self.mul(r, r), q);
         // Halved, since 2ⁿ may be just beyond the largest number where the result is not.
-        let half = self.power_of_two(self.ir.sub(n, self.i(1)));
-        let value = self.fma(half, self.exp_rest(r), self.sub(half, self.c(0.5)));
+        let half = self.power_of_two(self.ir.sub(n.low, self.i(1)));
+        // The first sum is exact where it cancels.
+        let head = self.fma(half, r, self.sub(half, self.c(0.5)));
+        let value = self.fma(half, tail, head);
         let value = self.add(value, value);
         let tiny = self.lt(self.abs(x), self.either(2f64.powi(-26), 2f64.powi(-55)));
         self.select(tiny, x, value)
-    }
-
-    pub fn tanh(&self, x: Value) -> Value {
-        let magnitude = self.at_most(self.abs(x), self.c(22.0));
-        let t = self.expm1(self.add(magnitude, magnitude));
-        let value = self.div(t, self.add(t, self.c(2.0)));
-        let tiny = self.lt(magnitude, self.either(2f64.powi(-13), 2f64.powi(-28)));
-        self.select(tiny, x, self.with_sign(value, x))
-    }
-
-    pub fn sinh(&self, x: Value) -> Value {
-        if !self.double {
-            return self.through_f64(x, |wide, x| wide.sinh(x));
-        }
-        let magnitude = self.abs(x);
-        let t = self.expm1(self.at_most(magnitude, self.c(30.0)));
-        let small = self.mul(self.c(0.5), self.add(t, self.div(t, self.add(t, self.c(1.0)))));
-        // e^(x/2) twice: eˣ may overflow where half of it does not.
-        let root = self.exp(self.mul(self.c(0.5), magnitude));
-        let large = self.mul(self.mul(self.c(0.5), root), root);
-        let value = self.select(self.lt(self.c(22.0), magnitude), large, small);
-        let tiny = self.lt(magnitude, self.c(2f64.powi(-28)));
-        self.select(tiny, x, self.with_sign(value, x))
-    }
-
-    pub fn cosh(&self, x: Value) -> Value {
-        if !self.double {
-            return self.through_f64(x, |wide, x| wide.cosh(x));
-        }
-        let magnitude = self.abs(x);
-        let e = self.exp(self.at_most(magnitude, self.c(30.0)));
-        let small = self.mul(self.c(0.5), self.add(e, self.div(self.c(1.0), e)));
-        let root = self.exp(self.mul(self.c(0.5), magnitude));
-        let large = self.mul(self.mul(self.c(0.5), root), root);
-        self.select(self.lt(self.c(22.0), magnitude), large, small)
-    }
-
-    pub fn erf(&self, x: Value) -> Value {
-        if self.double {
-            return self.call1("erf", x);
-        }
-        let magnitude = self.abs(x);
-        let small = self.fma(x, self.polynomial(self.mul(x, x), ERF_SMALL), x);
-        let t = self.at_most(magnitude, self.c(4.0));
-        let complement = self.exp(self.polynomial(t, ERF_LARGE));
-        let large = self.with_sign(self.sub(self.c(1.0), complement), x);
-        self.select(self.lt(self.c(0.921875), magnitude), large, small)
     }
 
     pub fn pow(&self, x: Value, y: Value) -> Value {
@@ -155,18 +94,32 @@ impl Math<'_> {
         self.select(is_one, one, value)
     }
 
-    fn reduce(&self, x: Value) -> Reduced {
-        let scaled = self.mul(x, self.c(std::f64::consts::LOG2_E));
-        let (float, n) = self.nearest(scaled);
+    pub(super) fn reduce(&self, x: Value) -> Reduced {
+        let n = self.nearest_product(x, self.c(std::f64::consts::LOG2_E));
         // The high part has so few bits that its product with n is exact.
-        let r = self.fma(float, self.either(-0.693145751953125, -0.6931471805592082), x);
-        let r = self.fma(float, self.either(-1.428606765330187e-06, -7.371002565167799e-13), r);
+        let r = self.fma(n.float, self.either(-0.693145751953125, -0.6931471805592082), x);
+        let r = self.fma(n.float, self.either(-1.428606765330187e-06, -7.371002565167799e-13), r);
         Reduced { n, r }
     }
 
-    /// eʳ − 1 for |r| ≤ ln 2 / 2.
-    fn exp_rest(&self, r: Value) -> Value {
-        let q = self.polynomial(r, if self.double { Q_DOUBLE } else { Q_SINGLE });
-        self.fma(self.mul(r, r), q, r)
+    /// eʳ for |r| ≤ ln 2 / 2.
+    pub(super) fn exp_near(&self, r: Value) -> Value {
+        let (one, q) = (self.c(1.0), self.exp_tail(r));
+        if self.target.fma {
+            return self.fma(self.fma(q, r, one), r, one);
+        }
+        // That would round too often here: 1 + r as a sum of two numbers instead.
+        let high = self.add(one, r);
+        let low = self.sub(r, self.sub(high, one));
+        self.add(high, self.fma(self.mul(r, r), q, low))
+    }
+
+    /// eʳ − 1 for |r| ≤ ln 2 / 2, good for adding to 1 or more.
+    pub(super) fn exp_rest(&self, r: Value) -> Value {
+        self.fma(self.mul(r, r), self.exp_tail(r), r)
+    }
+
+    fn exp_tail(&self, r: Value) -> Value {
+        self.polynomial(r, if self.double { Q_DOUBLE } else { Q_SINGLE })
     }
 }

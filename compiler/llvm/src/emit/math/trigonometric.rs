@@ -1,6 +1,6 @@
 //! Circular functions of f32 and their inverses, computed in f64 to some 2⁻³⁴ and rounded. f64 calls the library.
 
-use super::Math;
+use super::{Math, Nearest};
 use crate::ir::Value;
 use llvm_sys::LLVMIntPredicate::LLVMIntNE;
 use llvm_sys::LLVMRealPredicate::*;
@@ -148,7 +148,7 @@ impl Math<'_> {
 
     /// sin and cos of x less its nearest multiple of π/2, and which multiple that was.
     fn quadrant(&self, x: Value) -> (Value, Value, Value) {
-        let (n, quadrant) = self.nearest(self.mul(x, self.c(FRAC_2_PI)));
+        let Nearest { float: n, low: quadrant } = self.nearest(self.mul(x, self.c(FRAC_2_PI)));
         let [a, b, c] = HALF_PI;
         let r = self.fma(n, self.c(-a), x);
         let r = self.fma(n, self.c(-b), r);
