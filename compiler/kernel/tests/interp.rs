@@ -206,7 +206,9 @@ fn numbers_follow_the_stated_semantics() {
     let third = f64::from(1f32 / 3.0);
     let once = fma(DType::F32, Number::Float(third), Number::Float(3.0), Number::Float(-1.0));
     assert_eq!(once, Number::Float(f64::from((1f32 / 3.0).mul_add(3.0, -1.0))));
-    for (x, sigmoid) in [(-3.0, 0.04742587317756678), (0.5, 0.6224593312018546), (-1000.0, 0.0), (1000.0, 1.0)] {
+    for (x, sigmoid) in
+        [(-3.0, 0.04742587317756678), (0.5, 0.6224593312018546), (-1000.0, 0.0), (1000.0, 1.0)]
+    {
         let found = unary(Unary::Sigmoid, DType::F64, Number::Float(x)).to_f64();
         assert!((found - sigmoid).abs() < 1e-15, "sigmoid({x}) = {found}");
     }

@@ -7,10 +7,10 @@ use llvm_sys::LLVMRealPredicate::*;
 
 /// q for |r| ≤ ln 2 / 2, relative error of 1 + r + r²q against eʳ: 2⁻²⁸.
 const Q_SINGLE: &[f64] = &[
-    0.49999994039535522,
+    0.4999999403953552,
     0.16666515171527863,
     0.041668083518743515,
-    0.0083693480119109154,
+    0.008369348011910915,
     0.0013840364990755916,
 ];
 /// The same where eʳ − 1 is wanted, relative error of r + r²q: 2⁻²⁹.
