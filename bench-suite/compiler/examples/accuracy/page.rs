@@ -113,6 +113,9 @@ pub fn put(path: &Path, row: &str) -> Result<()> {
         });
         lines.map(|line| format!("{line}\n")).collect::<String>()
     };
-    let text = format!("{HEAD}{TITLE}{}{COMPOSED}{COMPOSED_TITLE}{}", rows(false), rows(true));
+    let composed = rows(true);
+    let composed =
+        if composed.is_empty() { composed } else { format!("{COMPOSED}{COMPOSED_TITLE}{composed}") };
+    let text = format!("{HEAD}{TITLE}{}{composed}", rows(false));
     fs::write(path, text).context("writing docs/accuracy.md")
 }
