@@ -1,5 +1,6 @@
 //! Functions of f64 to some hundred bits, as sums of two f64 times a power of two.
 
+use crate::units::scaled;
 use std::f64::consts::LOG2_E;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -194,6 +195,18 @@ pub fn sigmoid(x: f64) -> Exact {
     let near = Pair::ONE + t;
     let divisor = Pair::ONE + near.scaled(k.max(-300));
     if x < 0.0 { (near / divisor).exact(k) } else { (Pair::ONE / divisor).exact(0) }
+}
+
+pub fn sqrt(x: f64) -> Exact {
+    let root = x.sqrt();
+    if !usual(root) {
+        return Pair::of(root).exact(0);
+    }
+    // Near 1, where the square of the root is without loss; the power stays even.
+    let power = ((root.to_bits() >> 52) as i32 - 1023).clamp(-600, 600);
+    let (near, square) = (scaled(root, -power), scaled(x, -2 * power));
+    let rest = near.mul_add(-near, square);
+    Pair { high: near, low: rest / (2.0 * near) }.exact(power)
 }
 
 pub fn ln(x: f64) -> Exact {

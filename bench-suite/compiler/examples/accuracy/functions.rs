@@ -88,7 +88,7 @@ pub const FUNCTIONS: &[Function] = &[
     mirrored(primitive("asin", "asin(x)", One(f64::asin), (-1.0, 1.0)), Mirror::Odd),
     primitive("acos", "acos(x)", One(f64::acos), (-1.0, 1.0)),
     mirrored(primitive("atan", "atan(x)", One(f64::atan), (-4.0, 4.0)), Mirror::Odd),
-    primitive("sqrt", "sqrt(x)", One(f64::sqrt), (0.0, 100.0)),
+    ours("sqrt", "sqrt(x)", f64::sqrt, exact::sqrt, (0.0, 100.0)),
     primitive("pow", "pow(x, z)", Two(f64::powf), (0.01, 5.0)),
     primitive("atan2", "atan2(x, z)", Two(f64::atan2), (-4.0, 4.0)),
     composed("gelu", "gelu(x)", gelu),

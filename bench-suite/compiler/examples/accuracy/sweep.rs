@@ -61,7 +61,7 @@ fn work(function: &Function, targets: &[llvm::Target], next: &AtomicU32) -> Resu
         let stretch: Vec<f32> = (first..=first + (CHUNK - 1)).map(f32::from_bits).collect();
         let sign = if first >> 31 == 0 { 1.0 } else { -1.0 };
         let circular = matches!(function.name, "sin" | "cos" | "tan");
-        if circular && f64::from(stretch[0].abs()) > LIBRARY && chunk % LIBRARY_STRETCHES != 0 {
+        if circular && f64::from(stretch[0].abs()) > LIBRARY && !chunk.is_multiple_of(LIBRARY_STRETCHES) {
             continue;
         }
         if function.mirror != Mirror::None && sign < 0.0 {
@@ -71,7 +71,7 @@ fn work(function: &Function, targets: &[llvm::Target], next: &AtomicU32) -> Resu
         }
         let wanted = reference.of(&stretch)?;
         for (number, (code, found)) in codes.iter_mut().enumerate() {
-            if number > 0 && chunk % STRETCHES != 0 {
+            if number > 0 && !chunk.is_multiple_of(STRETCHES) {
                 continue;
             }
             code.input(0)?.copy_from_slice(&stretch);
