@@ -23,9 +23,18 @@ pub struct Composer<'a, 'b> {
     pub lets: Vec<Stmt>,
     /// Values already known at an index.
     pub known: Vec<(NodeId, Vec<Expr>, Expr)>,
+    /// Values that are given from elsewhere, wherever they are read.
+    pub taken: Vec<Taken>,
     /// Values bound in scopes that are open. Only looked up.
     memo: HashMap<(NodeId, Vec<Expr>, Option<Expr>), Expr>,
     pub failure: Option<Unsupported>,
+}
+
+/// A node whose value is given, and the one index at which it was read.
+pub struct Taken {
+    pub node: NodeId,
+    pub value: Expr,
+    pub at: Option<Vec<Expr>>,
 }
 
 impl<'a, 'b> Composer<'a, 'b> {
@@ -44,6 +53,7 @@ impl<'a, 'b> Composer<'a, 'b> {
             ranges,
             lets: Vec::new(),
             known: Vec::new(),
+            taken: Vec::new(),
             memo: HashMap::new(),
             failure: None,
         }
@@ -101,6 +111,13 @@ impl<'a, 'b> Composer<'a, 'b> {
         if let Some((_, _, value)) = self.known.iter().find(|(node, at, _)| *node == id && *at == index) {
             return value.clone();
         }
+        if let Some(taken) = self.taken.iter_mut().find(|taken| taken.node == id) {
+            if taken.at.get_or_insert_with(|| index.clone()) != &index {
+                let span = self.analysis.node(id).span;
+                self.failure = Some(Unsupported::new("internal: a value is read in two places", span));
+            }
+            return taken.value.clone();
+        }
         let key = (id, index, mask.cloned());
         if let Some(value) = self.memo.get(&key) {
             return value.clone();
@@ -118,6 +135,18 @@ impl<'a, 'b> Composer<'a, 'b> {
         let value = self.bind(value);
         self.memo.insert(key, value.clone());
         value
+    }
+
+    /// The buffer and place that a value is loaded from, where it is nothing but a load.
+    pub fn load_of(&mut self, id: NodeId, index: &[Expr]) -> Option<(kernel::BufferId, Expr)> {
+        let (lets, value) = self.scope(|c| c.value(id, index, None));
+        match (value, lets.as_slice()) {
+            (
+                Expr::Var(var),
+                [Stmt::Let { var: bound, value: Expr::Load { buffer, index, mask: None, .. } }],
+            ) if var == *bound => Some((*buffer, index.first()?.clone())),
+            _ => None,
+        }
     }
 
     /// The value as a variable, unless it is as simple already.

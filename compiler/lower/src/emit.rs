@@ -1,5 +1,6 @@
 //! From groups to kernels: loops around composed values.
 
+mod attention;
 mod contract;
 mod interior;
 mod loops;
@@ -9,6 +10,7 @@ mod recurrence;
 mod scatter;
 mod vector_loop;
 
+pub use attention::{emit_attention, fits};
 pub use contract::emit_contract;
 pub use loops::{Axis, Rows, decode, merge_axes, operations, visit_buffers};
 pub use nest::emit_nest;
@@ -29,7 +31,8 @@ pub fn emit_group(
     index: usize,
     draft: &mut Draft,
 ) -> Result<(), Unsupported> {
-    match groups.groups[index].kind {
+    match &groups.groups[index].kind {
+        Kind::Attention(attention) => emit_attention(analysis, groups, index, attention, draft),
         Kind::Scatter => emit_scatter(analysis, groups, index, draft),
         Kind::Recurrence => emit_recurrence(analysis, groups, index, draft),
         Kind::Order => emit_order(analysis, groups, index, draft),
@@ -47,6 +50,7 @@ pub fn name(analysis: &Analysis<'_>, groups: &Groups, index: usize) -> String {
     match group.kind {
         Kind::Copy { .. } => format!("{}_copy_{node}", analysis.options.name),
         Kind::Map => format!("{}_map_{what}_{node}", analysis.options.name),
+        Kind::Attention(_) => format!("{}_attention_{node}", analysis.options.name),
         _ => format!("{}_{what}_{node}", analysis.options.name),
     }
 }

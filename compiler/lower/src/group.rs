@@ -1,6 +1,7 @@
 //! Fusion groups: what one kernel computes. A group has the index space of its result, heroes (reductions, a
 //! contraction, a scatter) that need loops of their own, and members that are computed from them index by index.
 
+use crate::attention::Attention;
 use crate::place::{Analysis, Place};
 use graph::{NodeId, Op, Role};
 use kernel::{Combine, Form};
@@ -19,6 +20,8 @@ pub enum Kind {
     Scatter,
     Recurrence,
     Order,
+    /// Two contractions with what stands between them.
+    Attention(Attention),
     /// A scan, condition or loop; its hero is the node that runs functions.
     Control,
     /// A result that is no computed value's own memory: an argument, or a value that is a result twice.
@@ -124,6 +127,16 @@ impl Grouping<'_, '_> {
             Place::Dead => return,
             Place::Argument(_) | Place::Data => BTreeSet::from([id]),
             Place::View | Place::Inline => self.operands_read(id),
+            // It has no memory: the group of what is stored computes it.
+            Place::Computed
+                if self
+                    .analysis
+                    .attentions
+                    .iter()
+                    .any(|it| it.stored() != id && it.heroes().contains(&id)) =>
+            {
+                self.operands_read(id)
+            }
             Place::Computed => {
                 let group = self.group_for(id);
                 self.group_of[id.index()] = Some(group);
@@ -151,6 +164,13 @@ impl Grouping<'_, '_> {
             return self.groups.len() - 1;
         }
         let shape = self.analysis.ty(id).shape.clone();
+        if let Some(attention) = self.analysis.attentions.iter().find(|attention| attention.stored() == id) {
+            let heroes = attention.heroes();
+            heroes.iter().for_each(|hero| self.group_of[hero.index()] = Some(self.groups.len()));
+            let kind = Kind::Attention(attention.clone());
+            self.groups.push(Group { kind, shape, heroes, members: vec![], source: None });
+            return self.groups.len() - 1;
+        }
         let reads = self.operands_read(id);
         let latest = reads.iter().filter_map(|read| self.group_of[read.index()]).max();
         let form = self.analysis.form(id);
@@ -208,7 +228,10 @@ impl Grouping<'_, '_> {
                     && !reads.iter().any(own)
                     && candidate.heroes.iter().any(|hero| !self.operands_read(*hero).is_disjoint(reads))
             }
-            (Kind::Map | Kind::Reduce { .. } | Kind::Contract { .. }, Some(Form::Map)) => {
+            (
+                Kind::Map | Kind::Reduce { .. } | Kind::Contract { .. } | Kind::Attention(_),
+                Some(Form::Map),
+            ) => {
                 let related = reads.iter().any(own)
                     || candidate.kind == Kind::Map
                         && candidate

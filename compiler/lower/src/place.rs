@@ -1,6 +1,11 @@
 //! Where the value of each node is to be found: which are recomputed where they are read, which get memory.
 
-use crate::{Fusion, Options, Unsupported};
+use crate::{
+    Fusion, Options, Unsupported,
+    attention::{self, Attention},
+    emit::fits,
+    group::Groups,
+};
 use graph::{Function, Node, NodeId, Op, Type};
 use kernel::{Binary, Form, Unary};
 use std::collections::BTreeSet;
@@ -41,6 +46,8 @@ pub struct Analysis<'a> {
     pub parts: Vec<Part>,
     /// Readers of each node, one entry an operand position.
     pub users: Vec<Vec<(NodeId, usize)>>,
+    /// Those that one kernel computes.
+    pub attentions: Vec<Attention>,
 }
 
 /// Extra work, in rough operations an element, above which a value is kept rather than computed again.
@@ -74,9 +81,36 @@ impl<'a> Analysis<'a> {
         }
         let places = vec![Place::Dead; function.nodes.len()];
         let parts = function.nodes.iter().map(|(id, node)| part(id, node, options.fusion)).collect();
-        let mut analysis = Analysis { function, options, forms, places, parts, users };
+        let mut analysis =
+            Analysis { function, options, forms, places, parts, users, attentions: Vec::new() };
         analysis.decide(&live)?;
+        for attention in attention::find(&analysis) {
+            analysis.fuse(attention);
+        }
         Ok(analysis)
+    }
+
+    /// Leaves what stands between the contractions without memory, if one kernel can compute all of it.
+    fn fuse(&mut self, mut attention: Attention) {
+        let before = self.places.clone();
+        attention.moved = attention.transposition(self);
+        if let Some(moved) = attention.moved {
+            self.places[moved.index()] = Place::Computed;
+        }
+        let tests = attention.cheap_tests(self);
+        for id in attention.between.iter().chain(&tests) {
+            if self.forms[id.index()] == Some(Form::Map) {
+                self.places[id.index()] = Place::Inline;
+            }
+        }
+        let elsewhere = |place: &Place| matches!(place, Place::Computed).then_some(1);
+        let mut group_of: Vec<Option<usize>> = self.places.iter().map(elsewhere).collect();
+        attention.heroes().iter().for_each(|hero| group_of[hero.index()] = Some(0));
+        let groups = Groups { groups: Vec::new(), group_of, stored: Vec::new() };
+        match fits(self, &groups, &attention) {
+            true => self.attentions.push(attention),
+            false => self.places = before,
+        }
     }
 
     pub fn node(&self, id: NodeId) -> &'a Node {

@@ -25,6 +25,7 @@ pub fn widen(
     known: &BTreeMap<VarId, VarId>,
 ) -> Result<(Vec<Stmt>, BTreeMap<VarId, VarId>), NotWidened> {
     let mut varying = BTreeSet::from([what.var]);
+    varying.extend(known.keys());
     loop {
         let before = varying.len();
         collect_varying(body, &mut varying);
@@ -32,7 +33,6 @@ pub fn widen(
             break;
         }
     }
-    varying.extend(known.keys());
     let mut widened = known.clone();
     for var in varying.iter().filter(|var| **var != what.var && !known.contains_key(var)) {
         let old = kernel.vars[*var].clone();
