@@ -161,7 +161,6 @@ impl Block<'_, '_> {
         let mut body = vec![
             Stmt::Let { var: first, value: tile_value.mul(Expr::int(wide)) },
             Stmt::Let { var: until, value: min(end, Expr::dim(&query.extent)) },
-            Stmt::Let { var: query.var, value: Expr::Var(first) },
         ];
         // Keys that some query of the tile sees.
         let keys = self.c.body.kernel.var("keys", Ty::INDEX);
@@ -174,7 +173,8 @@ impl Block<'_, '_> {
         };
         body.push(Stmt::Let { var: keys, value });
 
-        body.extend(self.load_queries()?);
+        body.extend(self.load_queries(first));
+        body.push(Stmt::Let { var: query.var, value: Expr::Var(first) });
         body.extend(self.start());
         let from = self.c.body.kernel.var("part", Ty::INDEX);
         let to = self.c.body.kernel.var("to", Ty::INDEX);

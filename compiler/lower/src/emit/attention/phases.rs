@@ -1,20 +1,30 @@
 //! What stands around the products: queries brought in, the largest, exponentials, and the end.
 
-use super::{Block, Row, tiles::serial};
+use super::{
+    Block, Row,
+    tiles::{min, serial},
+};
 use crate::{Unsupported, emit::nest::VectorLoop};
 use kernel::{Binary, Expr, Stmt, Ty, Unary, VarId};
 
 type Stmts = Result<Vec<Stmt>, Unsupported>;
 
 impl Block<'_, '_> {
-    /// Copies the tile's queries, so that one place of all of them is a vector; zeros beyond the last.
-    pub(super) fn load_queries(&mut self) -> Stmts {
-        let (lets, value) = self.parts.queries.clone();
-        let depth = self.parts.depth.clone();
-        let (mut body, value) = self.across(&lets, &value, &Default::default())?;
-        let index = vec![Expr::Var(depth.var), Expr::int(0)];
+    /// Copies the tile's queries, so that one place of all of them is a vector. One beyond the last repeats it; what follows
+    /// from it is not used. Number by number: gathers take as long, and more for what is no vector.
+    pub(super) fn load_queries(&mut self, first: VarId) -> Vec<Stmt> {
+        let (mut body, value) = self.parts.queries.clone();
+        let (query, depth) = (self.parts.query.clone(), self.parts.depth.clone());
+        let lane = self.c.body.kernel.var("lane", Ty::INDEX);
+        let index = vec![Expr::Var(depth.var), Expr::Var(lane)];
         body.push(Stmt::Store { buffer: self.buffers.queries, index, value, mask: None });
-        Ok(vec![serial(depth.var, Expr::int(0), Expr::dim(&depth.extent), 1, body)])
+        let wide = self.schedule.queries();
+        let here = Expr::Var(first).add(Expr::Var(lane));
+        let exact = query.extent.as_const().is_some_and(|extent| extent % wide == 0);
+        let here = if exact { here } else { min(here, Expr::dim(&(&query.extent - 1))) };
+        let mut copy = vec![Stmt::Let { var: query.var, value: here }];
+        copy.extend(self.by_four(depth.var, Expr::int(0), Expr::dim(&depth.extent), body));
+        vec![serial(lane, Expr::int(0), Expr::int(wide), 1, copy)]
     }
 
     /// What is known before the first key.

@@ -16,7 +16,7 @@ pub fn min(a: Expr, b: Expr) -> Expr {
 
 impl Block<'_, '_> {
     /// A loop four steps at a time, and what is left one by one.
-    fn by_four(&mut self, var: VarId, from: Expr, to: Expr, body: Vec<Stmt>) -> Vec<Stmt> {
+    pub(super) fn by_four(&mut self, var: VarId, from: Expr, to: Expr, body: Vec<Stmt>) -> Vec<Stmt> {
         let step = self.c.body.kernel.var("step", Ty::INDEX);
         let within = self.c.body.kernel.var("u", Ty::INDEX);
         let length = to.clone().sub(from.clone());
