@@ -4,7 +4,7 @@ use super::{
     Block, Row,
     tiles::{min, serial},
 };
-use crate::{Unsupported, emit::nest::VectorLoop};
+use crate::{Unsupported, emit::vector_loop::VectorLoop};
 use kernel::{Binary, Expr, Stmt, Ty, Unary, VarId};
 
 type Stmts = Result<Vec<Stmt>, Unsupported>;
