@@ -55,9 +55,19 @@ pub fn emit_attention(
     };
     let schedule = attention::choose(&problem);
     let outputs = outputs(&mut c, groups, index, attention, &parts);
+    let last = schedule.last(&problem);
     let buffers = Buffers::new(&mut c, &parts, &schedule);
-    Block { c, parts, schedule, buffers, bare: attention.is_bare(), quotient: attention.quotient, outputs }
-        .emit(draft)
+    Block {
+        c,
+        parts,
+        schedule,
+        last,
+        buffers,
+        bare: attention.is_bare(),
+        quotient: attention.quotient,
+        outputs,
+    }
+    .emit(draft)
 }
 
 /// A block's own memory.
@@ -142,6 +152,8 @@ struct Block<'a, 'b> {
     c: Composer<'a, 'b>,
     parts: Parts,
     schedule: Schedule,
+    /// Another one for the last tile.
+    last: Option<Schedule>,
     buffers: Buffers,
     bare: bool,
     quotient: Binary,
@@ -172,9 +184,35 @@ impl Block<'_, '_> {
             None => Expr::dim(&key.extent),
         };
         body.push(Stmt::Let { var: keys, value });
+        let tile_body = self.tile(first, until, keys)?;
+        match self.last {
+            Some(last) => {
+                let condition = Expr::Var(until).sub(Expr::Var(first)).lt(Expr::int(last.queries() + 1));
+                self.schedule = last;
+                let then = self.tile(first, until, keys)?;
+                body.push(Stmt::If { condition, then, otherwise: tile_body });
+            }
+            None => body.extend(tile_body),
+        }
 
-        body.extend(self.load_queries(first));
-        body.push(Stmt::Let { var: query.var, value: Expr::Var(first) });
+        let mut owners = self.parts.owners.clone();
+        owners.push(Axis { var: tile, extent: tiles });
+        let each = |extent: &Dim| extent.as_const().unwrap_or(256).max(1);
+        let work = wide.saturating_mul(each(&key.extent)) / 8 * (each(&depth.extent) + each(&column.extent));
+        Rows::for_work(work).wrap(&mut self.c.body, &owners, body);
+        let rows: Dim = self.parts.owners.iter().map(|axis| axis.extent.clone()).product();
+        let work = rows * &query.extent * &key.extent * (&depth.extent + &column.extent);
+        if let Some(failure) = self.c.failure.take() {
+            return Err(failure);
+        }
+        draft.call(self.c.body.finish(work));
+        Ok(())
+    }
+
+    /// What one tile of queries takes.
+    fn tile(&mut self, first: VarId, until: VarId, keys: VarId) -> Result<Vec<Stmt>, Unsupported> {
+        let mut body = self.load_queries(first);
+        body.push(Stmt::Let { var: self.parts.query.var, value: Expr::Var(first) });
         body.extend(self.start());
         let from = self.c.body.kernel.var("part", Ty::INDEX);
         let to = self.c.body.kernel.var("to", Ty::INDEX);
@@ -192,19 +230,7 @@ impl Block<'_, '_> {
             body.push(serial(from, Expr::int(0), Expr::Var(keys), part, pass));
         }
         body.extend(self.finish(first, until)?);
-
-        let mut owners = self.parts.owners.clone();
-        owners.push(Axis { var: tile, extent: tiles });
-        let each = |extent: &Dim| extent.as_const().unwrap_or(256).max(1);
-        let work = wide.saturating_mul(each(&key.extent)) / 8 * (each(&depth.extent) + each(&column.extent));
-        Rows::for_work(work).wrap(&mut self.c.body, &owners, body);
-        let rows: Dim = self.parts.owners.iter().map(|axis| axis.extent.clone()).product();
-        let work = rows * &query.extent * &key.extent * (&depth.extent + &column.extent);
-        if let Some(failure) = self.c.failure.take() {
-            return Err(failure);
-        }
-        draft.call(self.c.body.finish(work));
-        Ok(())
+        Ok(body)
     }
 
     /// Lanes of all the block's queries.

@@ -51,12 +51,8 @@ pub fn choose(problem: &Problem<'_>) -> Schedule {
     let many_registers = problem.vector_bits == 512;
     let queries = problem.queries.as_const();
     let lanes = fitting(queries);
-    let padded = |step: i64| queries.map_or(step, |queries| (queries + step - 1) / step * step);
     // One vector alone loads as much as it computes.
-    let two = queries.is_none_or(|queries| {
-        queries > i64::from(lanes) && 10 * padded(2 * i64::from(lanes)) <= 11 * padded(i64::from(lanes))
-    });
-    let vectors = if two { 2 } else { 1 };
+    let vectors = if queries.is_none_or(|queries| queries > i64::from(lanes)) { 2 } else { 1 };
     let keys = if many_registers || vectors == 1 { 8 } else { 4 };
     let (part, whole) = match problem.keys.as_const() {
         Some(length) if length <= WHOLE => ((length.max(1) + keys - 1) / keys * keys, true),
@@ -68,10 +64,15 @@ pub fn choose(problem: &Problem<'_>) -> Schedule {
     let column_vectors: u16 = match across {
         1 => 1,
         3 if many_registers => 3,
+        5 if many_registers => 5,
         n if n % 2 == 1 && n < 6 => 1,
         _ => 2,
     };
-    let rows = if many_registers || column_vectors == 1 { 8 } else { 4 };
+    let rows = match column_vectors {
+        1 => 8,
+        2 | 3 if many_registers => 8,
+        _ => 4,
+    };
     let tile = i64::from(column_lanes) * i64::from(column_vectors);
     Schedule {
         lanes,
@@ -83,5 +84,19 @@ pub fn choose(problem: &Problem<'_>) -> Schedule {
         column_vectors,
         rows: rows.min(lanes * vectors),
         padded_columns: (columns + tile - 1) / tile * tile,
+    }
+}
+
+impl Schedule {
+    /// For the last tile, where a narrower one holds what is left: it has no queries of its own for half of the lanes.
+    pub fn last(&self, problem: &Problem<'_>) -> Option<Schedule> {
+        let wide = self.queries();
+        let left = match problem.queries.as_const() {
+            Some(queries) => queries % wide,
+            None => i64::from(self.lanes),
+        };
+        let narrow = self.vectors == 2 && left > 0 && left <= i64::from(self.lanes);
+        let lanes = (left.max(1) as u64).next_power_of_two() as u16;
+        narrow.then(|| Schedule { lanes, vectors: 1, rows: self.rows.min(lanes), ..*self })
     }
 }
