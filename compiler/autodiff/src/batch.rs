@@ -203,7 +203,7 @@ fn map_function(
     if let Some(derivative) = source.derivative {
         function.derivative = Some(map_derivative(module, &source, &function, derivative, batched, &size)?);
     }
-    Ok(derived::add(module, function))
+    Ok(module.add(function))
 }
 
 /// The stated derivative of a mapped function. The cotangents of parameters that are the same in all lanes add up.
@@ -238,7 +238,7 @@ fn map_derivative(
         results.push((format!("d_{}", param.name), Role::Output, cotangent));
     }
     function.results = results;
-    Ok(derived::add(module, function))
+    Ok(module.add(function))
 }
 
 struct Lanes<'a> {

@@ -1,6 +1,6 @@
 //! Functions that are made from other functions: their names, and finding those made before.
 
-use graph::{FuncId, Function, Module, Param};
+use graph::{FuncId, Module, Param};
 
 /// `softmax.vjp` where the whole function is meant, `softmax.vjp.0.2` where a selection is.
 pub(crate) fn name(of: &str, kind: &str, selected: &[bool], all: &[bool]) -> String {
@@ -16,12 +16,4 @@ pub(crate) fn name(of: &str, kind: &str, selected: &[bool], all: &[bool]) -> Str
 /// The function of this name, if it takes these parameters: made by an earlier call.
 pub(crate) fn find(module: &Module, name: &str, params: &[Param]) -> Option<FuncId> {
     module.find(name).filter(|id| module.functions[*id].params == params)
-}
-
-/// Adds the function; one of the same name but with other parameters makes it take another.
-pub(crate) fn add(module: &mut Module, mut function: Function) -> FuncId {
-    while module.find(&function.name).is_some() {
-        function.name.push('\'');
-    }
-    module.functions.push(function)
 }

@@ -112,7 +112,7 @@ pub fn jvp_function(
         .zip(tangents)
         .map(|((name, _, _), tangent)| (format!("t_{name}"), Role::Output, tangent))
         .collect();
-    Ok(derived::add(module, function))
+    Ok(module.add(function))
 }
 
 /// A further parameter for the tangent of each that varies; pairs of value and tangent.

@@ -91,7 +91,7 @@ pub fn vjp_function(
     if source.remat && source.derivative.is_none() {
         behind_barriers(&mut function, source.params.len());
     }
-    Ok(derived::add(module, function))
+    Ok(module.add(function))
 }
 
 /// The parameters of a function, then those of the cotangents of the chosen results.

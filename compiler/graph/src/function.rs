@@ -212,6 +212,14 @@ impl Module {
         self.functions.iter().find(|(_, function)| function.name == name).map(|(id, _)| id)
     }
 
+    /// Adds the function; where its name is taken, under another.
+    pub fn add(&mut self, mut function: Function) -> FuncId {
+        while self.find(&function.name).is_some() {
+            function.name.push('\'');
+        }
+        self.functions.push(function)
+    }
+
     /// All functions, each after those that it runs and that say its derivative; by their numbers where that is free. `None`
     /// where one runs itself, or one that there is not.
     pub fn in_order(&self) -> Option<Vec<FuncId>> {

@@ -33,10 +33,7 @@ pub fn specialise(module: &mut Module, id: FuncId, dims: &Dims) -> FuncId {
     }
     substitute(module, &mut function, &replaced);
     function.derivative = None;
-    while module.find(&function.name).is_some() {
-        function.name.push('\'');
-    }
-    module.functions.push(function)
+    module.add(function)
 }
 
 /// Replaces names in all of the function, those that its parameters give included.

@@ -478,14 +478,10 @@ impl Ir {
         if lanes == 1 {
             return self.extract(vector, self.i64(i64::from(from)));
         }
-        let mask: Vec<Value> =
-            (from..from + lanes).map(|lane| self.const_int(self.int(32), i64::from(lane))).collect();
-        let mask = self.const_vector(&mask);
-        // SAFETY: a vector with at least that many lanes and a constant mask.
-        unsafe {
-            let poison = LLVMGetPoison(LLVMTypeOf(vector.0));
-            Value(LLVMBuildShuffleVector(self.builder, vector.0, poison, mask.0, UNNAMED.as_ptr()))
-        }
+        // SAFETY: the type of a value that is there.
+        let poison = unsafe { Value(LLVMGetPoison(LLVMTypeOf(vector.0))) };
+        let lanes: Vec<i64> = (i64::from(from)..i64::from(from + lanes)).collect();
+        self.shuffle(vector, poison, &lanes)
     }
 
     /// Lanes of both vectors as `from` says: those of the second are counted on.
@@ -497,6 +493,21 @@ impl Ir {
     }
 
     // Memory.
+
+    /// The lanes of a vector that the mask says, zeros elsewhere.
+    pub fn masked_load(&self, ty: Type, address: Value, align: u32, mask: Value) -> Value {
+        let call = self.intrinsic("llvm.masked.load", &[ty, self.ptr()], &[address, mask, self.zero(ty)]);
+        self.align_argument(call, 0, u64::from(align));
+        call
+    }
+
+    /// Writes the lanes that the mask says.
+    pub fn masked_store(&self, value: Value, address: Value, align: u32, mask: Value) -> Value {
+        let types = [self.type_of(value), self.ptr()];
+        let call = self.intrinsic("llvm.masked.store", &types, &[value, address, mask]);
+        self.align_argument(call, 1, u64::from(align));
+        call
+    }
 
     /// Room on the stack, taken once a call whatever loop asks for it.
     pub fn alloca(&self, ty: Type, align: u32) -> Value {

@@ -103,7 +103,7 @@ pub fn emit_bound(analysis: &Analysis<'_>, groups: &Groups, bound: &Bound, draft
         value.clone().ge(Expr::int(0)).and(Expr::binary(Binary::Lt, value, Expr::dim(&bound.extent)));
     body.push(Stmt::Check { condition, check: bound.check });
     let each = operations(&body);
-    Rows::for_work(each).wrap(&mut c.body, &axes, body);
+    Rows::for_work(each).set(&mut c.body.kernel, &axes, body);
     let call: DraftCall = c.body.finish(shape.elements() * each);
     draft.call(call);
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 use base::{Id, IdVec};
 use graph::{Function, Module, NodeId, Op};
-use kernel::{BufferRef, Call, Check, Constant, ConstantId, DType, Kernel, LoopId, SlotId, Step};
+use kernel::{BufferRef, Call, Check, Constant, ConstantId, Kernel, LoopId, SlotId, Step};
 use shape::{Dim, Symbol};
 use std::collections::BTreeMap;
 
@@ -163,20 +163,6 @@ impl<'m> Unit<'m> {
     }
 }
 
-fn bytes_of(analysis: &Analysis<'_>, temps: &[(DType, Dim)], store: Store) -> Dim {
-    match store {
-        Store::Node(id) => analysis.ty(id).shape.elements() * analysis.dtype(id).size() as i64,
-        Store::Temp(index) => {
-            let (dtype, elements) = &temps[index];
-            elements * dtype.size() as i64
-        }
-        Store::Result(index) => {
-            let (_, _, value) = &analysis.function.results[index];
-            analysis.ty(*value).shape.elements() * analysis.dtype(*value).size() as i64
-        }
-    }
-}
-
 /// Where values are during a call of the plan.
 struct References {
     nodes: BTreeMap<NodeId, BufferRef>,
@@ -210,8 +196,12 @@ impl References {
         }
         let size = |store: Store| match store {
             Store::Node(id) if nodes.contains_key(&id) => None,
+            Store::Node(id) => Some(analysis.ty(id).shape.elements() * analysis.dtype(id).size() as i64),
+            Store::Temp(index) => {
+                let (dtype, elements) = &draft.temps[index];
+                Some(elements * dtype.size() as i64)
+            }
             Store::Result(_) => None,
-            store => Some(bytes_of(analysis, &draft.temps, store)),
         };
         let layout = match analysis.options.memory {
             Memory::Planned => plan_memory::lay_out(draft, &function.facts, size),

@@ -6,12 +6,13 @@
 use crate::{
     draft::{DraftCall, DraftStep, Store},
     emit::{Axis, Rows, decode, visit_buffers},
+    plan_memory::at_least,
 };
 use kernel::{
     BufferId, Expr, Kernel, Measured, Space, Stmt, Ty, VarId,
     transform::{Linear, Ranges, map_expr, map_stmt},
 };
-use shape::{Dim, Facts, Proof};
+use shape::{Dim, Facts};
 use std::collections::BTreeMap;
 
 /// What a kernel does for one of its rows.
@@ -20,8 +21,15 @@ pub struct Rowwise {
     pub axes: Vec<Axis>,
     pub inside: Vec<Stmt>,
     pub per_block: i64,
-    /// Where it reads and writes; `None` where that is not told.
-    pub accesses: Option<Vec<Access>>,
+    /// Where it reads and writes.
+    pub accesses: Vec<Access>,
+}
+
+impl Rowwise {
+    /// How many rows there are.
+    fn rows(&self) -> Dim {
+        self.axes.iter().map(|axis| axis.extent.clone()).product()
+    }
 }
 
 #[derive(Clone, PartialEq, Debug)]
@@ -43,7 +51,7 @@ pub struct Place {
 /// More values than these are not passed to one kernel.
 const MAX_BUFFERS: usize = 24;
 
-/// The accesses of statements for one element, with rows numbered along these axes.
+/// The accesses of statements for one element, with rows numbered along these axes; `None` where one cannot be told.
 pub fn accesses(
     bodies: &[&[Stmt]],
     axes: &[Axis],
@@ -115,7 +123,7 @@ fn join_calls(earlier: &mut DraftCall, later: DraftCall, facts: &Facts) -> Optio
     }
     let (mut first, second) = (first.clone(), second.clone());
     let kernel = &mut earlier.kernel;
-    let row_extent: Dim = first.axes.iter().map(|axis| axis.extent.clone()).product();
+    let extent = first.rows();
     let row = kernel.var("row", Ty::INDEX);
     let inside = Renumbered::new(kernel, &mut earlier.buffers, &later, row).body(&second);
     let mut body = decode(Expr::Var(row), &first.axes);
@@ -124,8 +132,8 @@ fn join_calls(earlier: &mut DraftCall, later: DraftCall, facts: &Facts) -> Optio
     let per_block = (first.per_block.saturating_mul(second.per_block)
         / first.per_block.saturating_add(second.per_block).max(1))
     .max(1);
-    let accesses = first.accesses.into_iter().chain(second.accesses).flatten().collect();
-    let axes = vec![Axis { var: row, extent: row_extent }];
+    first.accesses.extend(second.accesses);
+    let axes = vec![Axis { var: row, extent }];
     let rows = Rows { per_block };
     rows.set(kernel, &axes, body.clone());
     earlier.work = &earlier.work + &later.work;
@@ -133,7 +141,7 @@ fn join_calls(earlier: &mut DraftCall, later: DraftCall, facts: &Facts) -> Optio
         (Some(a), Some(b)) => Some(both(a, b)),
         (a, b) => a.or(b),
     };
-    earlier.rowwise = Some(Rowwise { axes, inside: body, per_block, accesses: Some(accesses) });
+    earlier.rowwise = Some(Rowwise { axes, inside: body, per_block, accesses: first.accesses });
     None
 }
 
@@ -145,15 +153,14 @@ fn both(a: Measured, b: Measured) -> Measured {
 }
 
 fn may_join(first: &Rowwise, second: &Rowwise, facts: &Facts) -> bool {
-    let rows = |of: &Rowwise| of.axes.iter().map(|axis| axis.extent.clone()).product::<Dim>();
-    let (Some(before), Some(after)) = (&first.accesses, &second.accesses) else { return false };
-    if rows(first) != rows(second) {
+    let rows = first.rows();
+    if rows != second.rows() {
         return false;
     }
-    let alone = rows(first).is_const(1);
+    let alone = rows.is_const(1);
     let mut passed_on = false;
-    for a in before {
-        for b in after.iter().filter(|b| b.store == a.store && (a.writes || b.writes)) {
+    for a in &first.accesses {
+        for b in second.accesses.iter().filter(|b| b.store == a.store && (a.writes || b.writes)) {
             passed_on |= a.writes;
             if !alone && !same_row(a, b, facts) {
                 return false;
@@ -165,12 +172,9 @@ fn may_join(first: &Rowwise, second: &Rowwise, facts: &Facts) -> bool {
 
 /// Whether two accesses of different rows never meet.
 fn same_row(a: &Access, b: &Access, facts: &Facts) -> bool {
-    let at_least = |x: &Dim, y: &Dim| match (x - y).as_const() {
-        Some(difference) => difference >= 0,
-        None => facts.prove_ge(x, y) == Proof::Proved,
+    let within = |place: &Place| {
+        at_least(facts, &place.low, &Dim::from(0i64)) && at_least(facts, &(&place.stride - 1), &place.high)
     };
-    let within =
-        |place: &Place| at_least(&place.low, &Dim::from(0i64)) && at_least(&(&place.stride - 1), &place.high);
     let (Some(a), Some(b)) = (&a.place, &b.place) else { return false };
     a.stride == b.stride && within(a) && within(b)
 }

@@ -109,7 +109,7 @@ fn test(
     };
     body.push(Stmt::Check { condition, check });
     let each = operations(&body);
-    Rows::for_work(each).wrap(&mut c.body, &axes, body);
+    Rows::for_work(each).set(&mut c.body.kernel, &axes, body);
     c.body.finish(shape.elements() * each)
 }
 

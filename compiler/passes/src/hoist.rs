@@ -5,8 +5,8 @@
 
 use crate::{
     Changed, Pass, PassCx,
-    narrow::keep_names,
-    rebuild::{live_nodes, rebuild},
+    narrow::{Restriction, keep_names, restricted},
+    rebuild::{each_function, live_nodes, rebuild},
 };
 use autodiff::vmap_function;
 use base::IdVec;
@@ -32,14 +32,7 @@ struct Hoisted {
 }
 
 fn run(module: &mut Module, cx: &PassCx<'_>) -> Result<Changed, String> {
-    let mut changed = Changed::No;
-    for id in cx.reachable(module) {
-        let mut function = std::mem::replace(&mut module.functions[id], Function::new(""));
-        let result = hoist_in(module, &mut function);
-        module.functions[id] = function;
-        changed = changed.or(result?);
-    }
-    Ok(changed)
+    each_function(module, cx, hoist_in)
 }
 
 fn hoist_in(module: &mut Module, function: &mut Function) -> Result<Changed, String> {
@@ -93,11 +86,10 @@ fn plan(
     }
     let first_stacked = scan.carried + scan.fixed;
     let batched: Vec<bool> = params.iter().map(|param| *param >= first_stacked).collect();
-    let part = module.functions.push(part);
+    let part = module.add(part);
     let values = vmap_function(module, part, &batched, &scan.count).map_err(|fault| fault.to_string())?;
     let rest = rest(module, &body, &chosen, at);
-    let scan =
-        ops::Scan { body: module.functions.push(rest), stacked: scan.stacked + chosen.len(), ..scan.clone() };
+    let scan = ops::Scan { body: module.add(rest), stacked: scan.stacked + chosen.len(), ..scan.clone() };
     Ok(Some(Hoisted { values, operands: params, scan, at }))
 }
 
@@ -157,42 +149,18 @@ fn part(
     let types: Vec<&Type> = of_step.iter().collect();
     keep_names(body, &outside.facts, &types, &mut params)?;
     let params: Vec<usize> = params.into_iter().collect();
-    let mut name = format!("{}.before", body.name);
-    while module.find(&name).is_some() {
-        name.push('\'');
-    }
-    let mut function = Function { facts: body.facts.clone(), ..Function::new(name) };
-    let mut copies: BTreeMap<NodeId, NodeId> = BTreeMap::new();
-    let mut of_params: BTreeMap<usize, NodeId> = BTreeMap::new();
-    let mut b = Builder::new(module, &mut function);
-    for param in &params {
-        of_params.insert(*param, b.param(body.params[*param].clone()));
-    }
-    for id in needed {
-        let copy = match parameter(&id) {
-            Some(param) => *of_params.get(&param).ok_or("a parameter that is read was dropped")?,
-            None => {
-                let node = &body.nodes[id];
-                let inputs = node.inputs.iter().map(|input| copies.get(input).copied());
-                let inputs = inputs.collect::<Option<Vec<NodeId>>>().ok_or("an operand was dropped")?;
-                function.nodes.push(Node { inputs, ..node.clone() })
-            }
-        };
-        copies.insert(id, copy);
-    }
-    for (number, id) in chosen.iter().enumerate() {
-        let value = *copies.get(id).ok_or("a value was dropped")?;
-        function.results.push((format!("before{number}"), Role::Output, value));
-    }
-    Ok((function, params))
+    let result = |(number, id): (usize, &NodeId)| (format!("before{number}"), Role::Output, *id);
+    let results = chosen.iter().enumerate().map(result).collect();
+    let source =
+        Function { name: format!("{}.before", body.name), results, effects: Vec::new(), ..body.clone() };
+    let results = (0..chosen.len()).collect();
+    let restriction = Restriction { params: params.clone(), results, constants: BTreeMap::new() };
+    Ok((restricted(module, &source, &restriction)?, params))
 }
 
 /// The body with the chosen values as further parameters, from number `at` on.
 fn rest(module: &Module, body: &Function, chosen: &[NodeId], at: usize) -> Function {
-    let mut name = format!("{}.rest", body.name);
-    while module.find(&name).is_some() {
-        name.push('\'');
-    }
+    let name = format!("{}.rest", body.name);
     let mut function = Function { name, nodes: IdVec::new(), params: Vec::new(), ..body.clone() };
     function.composite = None;
     function.derivative = None;

@@ -11,10 +11,10 @@ use crate::{
     rebuild::{live_nodes, rebuild},
 };
 use graph::{Builder, FuncId, Function, Module, Node, NodeId, Op, ops};
-use restrict::{Bodies, Restriction};
+use restrict::Bodies;
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(crate) use restrict::keep_names;
+pub(crate) use restrict::{Restriction, keep_names, restricted};
 
 pub const PASS: Pass = Pass { name: "narrow", summary: "drop what loops and branches do not need", run };
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub(crate) fn each_function(
     module: &mut Module,
     cx: &PassCx<'_>,
-    mut change: impl FnMut(&Module, &mut Function) -> Result<Changed, String>,
+    mut change: impl FnMut(&mut Module, &mut Function) -> Result<Changed, String>,
 ) -> Result<Changed, String> {
     let mut changed = Changed::No;
     for id in cx.reachable(module) {

@@ -2,7 +2,6 @@
 //! end by one condition wherever they can.
 
 use super::{Draws, Lanes, NotBatchable, drawing_functions, is_drawing, map_function, with_leading};
-use crate::derived;
 use graph::{Builder, FuncId, Function, Module, Node, NodeId, Op, Role, ops};
 use kernel::Combine;
 use shape::{Dim, Shape};
@@ -183,7 +182,7 @@ fn while_any(module: &mut Module, condition: FuncId, body: FuncId, batched: &[bo
         next.iter().zip(&params).map(|(next, now)| select_lanes(&mut b, goes_on[0], *next, *now)).collect();
     let names = module.functions[body].results.iter().map(|(name, role, _)| (name.clone(), *role));
     step.results = names.zip(values).map(|((name, role), value)| (name, role, value)).collect();
-    (derived::add(module, any), derived::add(module, step))
+    (module.add(any), module.add(step))
 }
 
 /// `yes` in the lanes where the condition, one bool a lane, holds.

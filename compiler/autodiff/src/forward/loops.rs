@@ -112,7 +112,7 @@ fn of_scan(
     joint.results.truncate(scan.carried);
     joint.results.extend(tangent_results);
     let end = n_results - scan.table_results;
-    let joint = derived::add(module, joint);
+    let joint = module.add(joint);
 
     let inputs = function.nodes[id].inputs.clone();
     let span = function.nodes[id].span;
@@ -180,8 +180,8 @@ fn of_while(
         .collect();
     let goes_on = b.results(ops::Call { callee: repeat.condition }, &values);
     condition.results = goes_on.into_iter().map(|value| ("goes_on".into(), Role::Output, value)).collect();
-    let condition = derived::add(module, condition);
-    let body = derived::add(module, joint);
+    let condition = module.add(condition);
+    let body = module.add(joint);
 
     let inputs = function.nodes[id].inputs.clone();
     let span = function.nodes[id].span;

@@ -40,7 +40,7 @@ fn input(name: String, ty: &Type) -> Param {
 fn find_or_add(module: &mut Module, function: Function) -> FuncId {
     let known = derived::find(module, &function.name, &function.params)
         .filter(|id| module.functions[*id].results == function.results);
-    known.unwrap_or_else(|| derived::add(module, function))
+    known.unwrap_or_else(|| module.add(function))
 }
 
 impl Reverse {

@@ -93,12 +93,7 @@ impl Emitter<'_> {
         let align = ty.dtype.size() as u32;
         let loaded = match (place, mask) {
             (Place::At(address), None) => ir.load(memory, address, align),
-            (Place::At(address), Some(mask)) => {
-                let zero = ir.zero(memory);
-                let call = ir.intrinsic("llvm.masked.load", &[memory, ir.ptr()], &[address, mask, zero]);
-                ir.align_argument(call, 0, u64::from(align));
-                call
-            }
+            (Place::At(address), Some(mask)) => ir.masked_load(memory, address, align, mask),
             (Place::Strided(first, strided), mask) => {
                 let element = self.memory_type(Ty::scalar(ty.dtype));
                 let (loaded, accesses) = strided.load(ir, element, first, align, mask);
@@ -142,11 +137,7 @@ impl Emitter<'_> {
         };
         let access = match (place, mask) {
             (Place::At(address), None) => ir.store(stored, address, align),
-            (Place::At(address), Some(mask)) => {
-                let call = ir.intrinsic("llvm.masked.store", &[memory, ir.ptr()], &[stored, address, mask]);
-                ir.align_argument(call, 1, u64::from(align));
-                call
-            }
+            (Place::At(address), Some(mask)) => ir.masked_store(stored, address, align, mask),
             (Place::Strided(first, strided), mask) => {
                 let element = self.memory_type(Ty::scalar(ty.dtype));
                 for access in strided.store(ir, stored, element, first, align, mask) {

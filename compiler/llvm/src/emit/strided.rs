@@ -69,12 +69,7 @@ impl Strided {
             let address = ir.element(element, first, ir.i64(piece.start));
             let part = match mask {
                 None => ir.load(memory, address, align),
-                Some(mask) => {
-                    let (mask, zero) = (self.spread(ir, &piece, mask), ir.zero(memory));
-                    let call = ir.intrinsic("llvm.masked.load", &[memory, ir.ptr()], &[address, mask, zero]);
-                    ir.align_argument(call, 0, u64::from(align));
-                    call
-                }
+                Some(mask) => ir.masked_load(memory, address, align, self.spread(ir, &piece, mask)),
             };
             let mut from: Vec<i64> = (0..self.lanes).collect();
             for (place, lane) in piece.lane_of.iter().enumerate() {
@@ -98,7 +93,6 @@ impl Strided {
         align: u32,
         mask: Option<Value>,
     ) -> Vec<Value> {
-        let memory = ir.vector(element, self.lanes as u32);
         let all = || ir.splat(ir.bool(true), self.lanes as u32);
         let stores = self.pieces().into_iter().map(|piece| {
             let address = ir.element(element, first, ir.i64(piece.start));
@@ -107,10 +101,7 @@ impl Strided {
             if mask.is_none() && piece.lane_of.iter().all(Option::is_some) {
                 return ir.store(part, address, align);
             }
-            let mask = self.spread(ir, &piece, mask.unwrap_or_else(all));
-            let call = ir.intrinsic("llvm.masked.store", &[memory, ir.ptr()], &[part, address, mask]);
-            ir.align_argument(call, 1, u64::from(align));
-            call
+            ir.masked_store(part, address, align, self.spread(ir, &piece, mask.unwrap_or_else(all)))
         });
         stores.collect()
     }

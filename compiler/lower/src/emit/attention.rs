@@ -199,7 +199,7 @@ impl Block<'_, '_> {
         owners.push(Axis { var: tile, extent: tiles });
         let each = |extent: &Dim| extent.as_const().unwrap_or(256).max(1);
         let work = wide.saturating_mul(each(&key.extent)) / 8 * (each(&depth.extent) + each(&column.extent));
-        Rows::for_work(work).wrap(&mut self.c.body, &owners, body);
+        Rows::for_work(work).set(&mut self.c.body.kernel, &owners, body);
         let rows: Dim = self.parts.owners.iter().map(|axis| axis.extent.clone()).product();
         let work = rows * &query.extent * &key.extent * (&depth.extent + &column.extent);
         if let Some(failure) = self.c.failure.take() {

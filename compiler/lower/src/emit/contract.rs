@@ -12,7 +12,7 @@ mod sums;
 mod tile;
 
 use self::shape::{Shape, load_of};
-use super::{Axis, Rows, name, vector_loop::VectorLoop};
+use super::{Axis, Rows, loops::serial, name, vector_loop::VectorLoop};
 use crate::{Unsupported, compose::Composer, draft::Draft, group::Groups, place::Analysis};
 use ::shape::Dim;
 use graph::{NodeId, Op, ops::Contract};
@@ -102,10 +102,6 @@ fn digits(number: &Expr, extents: &[Dim]) -> Vec<Expr> {
     }
     digits.reverse();
     digits
-}
-
-fn serial(var: VarId, from: Expr, to: Expr, step: i64, body: Vec<Stmt>) -> Stmt {
-    Stmt::For { var, from, to, step, kind: LoopKind::Serial, body }
 }
 
 fn unrolled(var: VarId, to: i64, body: Vec<Stmt>) -> Stmt {
@@ -256,7 +252,7 @@ impl<'a, 'b> Tiles<'a, 'b> {
             self.sums.iter().map(|axis| axis.extent.as_const().unwrap_or(256).max(1)).product();
         let rows_work = self.rows_total.as_const().unwrap_or(64).min(schedule.block_rows);
         let block_work = rows_work.saturating_mul(nr / 8 + 1).saturating_mul(sum_length);
-        Rows::for_work(block_work).wrap(&mut self.c.body, &owners, body);
+        Rows::for_work(block_work).set(&mut self.c.body.kernel, &owners, body);
         let work = &self.rows_total
             * &self.columns_total
             * self.shared.iter().map(|axis| axis.extent.clone()).product::<Dim>()

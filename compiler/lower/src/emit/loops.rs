@@ -1,6 +1,5 @@
 //! Axes of loops: merging neighbours, sharing rows among blocks.
 
-use crate::{draft::Body, rowwise::Rowwise};
 use kernel::{
     Binary, BufferId, Expr, Kernel, LoopKind, Stmt, Ty, Unary, VarId,
     transform::{Linear, Ranges, map_expr, map_stmt, visit_expr, visit_stmts},
@@ -12,6 +11,11 @@ use std::collections::BTreeSet;
 pub struct Axis {
     pub var: VarId,
     pub extent: Dim,
+}
+
+/// A loop that runs its steps one after the other.
+pub fn serial(var: VarId, from: Expr, to: Expr, step: i64, body: Vec<Stmt>) -> Stmt {
+    Stmt::For { var, from, to, step, kind: LoopKind::Serial, body }
 }
 
 /// Merges neighbouring axes that all accesses of all these statements walk as one.
@@ -154,13 +158,6 @@ impl Rows {
         Rows { per_block: (BLOCK_WORK / row_work.max(1)).max(1) }
     }
 
-    /// Makes the body one that does this for each row.
-    pub fn wrap(&self, body: &mut Body, axes: &[Axis], inside: Vec<Stmt>) {
-        let (per_block, accesses) = (self.per_block, None);
-        body.rowwise = Some(Rowwise { axes: axes.to_vec(), inside: inside.clone(), per_block, accesses });
-        self.set(&mut body.kernel, axes, inside);
-    }
-
     /// Puts the loop over rows around a body, decodes the axes, and sets the kernel's grid.
     pub fn set(&self, kernel: &mut Kernel, axes: &[Axis], inside: Vec<Stmt>) {
         let total: Dim = axes.iter().map(|axis| axis.extent.clone()).product();
@@ -183,8 +180,7 @@ impl Rows {
                 let exact = total.as_const().is_some_and(|rows| rows % per_block == 0);
                 (from, if exact { end } else { Expr::binary(Binary::Min, end, Expr::dim(&total)) })
             };
-            kernel.body =
-                vec![Stmt::For { var: row, from, to, step: 1, kind: LoopKind::Serial, body: loop_body }];
+            kernel.body = vec![serial(row, from, to, 1, loop_body)];
         } else {
             kernel.body = decode(Expr::Var(kernel.block), axes);
             kernel.body.extend(inside);

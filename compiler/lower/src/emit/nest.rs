@@ -4,14 +4,19 @@
 mod hero;
 
 use self::hero::Hero;
-use super::{Axis, Rows, loops::visit_accesses, merge_axes, name, operations, vector_loop::VectorLoop};
+use super::{
+    Axis, Rows,
+    loops::{serial, visit_accesses},
+    merge_axes, name, operations,
+    vector_loop::VectorLoop,
+};
 use crate::{
     Unsupported,
     compose::Composer,
     draft::{Draft, Store},
     group::{Groups, Kind},
     place::Analysis,
-    rowwise::accesses,
+    rowwise::{Rowwise, accesses},
 };
 use graph::NodeId;
 use kernel::{
@@ -255,19 +260,26 @@ impl<'a, 'b> Nest<'a, 'b> {
         let work = &total
             * (operations(&self.inner)
                 + if self.reduced.is_empty() { operations(&self.epilogue) } else { 0 });
-        let element = [self.inner.clone(), self.epilogue.clone()];
         match self.vector_side(full) {
             Side::Reduced(lanes) => self.emit_across(lanes),
             Side::Output(lanes) => self.emit_along(lanes),
             Side::None => self.emit_along(1),
         }
-        if let (Some(rowwise), None) = (&mut self.composer.body.rowwise, self.part) {
-            let stores = &self.composer.body.arguments;
-            let store_of = |buffer: BufferId| stores.get(buffer.index()).copied();
-            let bodies = [&element[0][..], &element[1][..]];
-            rowwise.accesses = accesses(&bodies, &rowwise.axes, &self.composer.ranges, &store_of);
-        }
         self.composer.body.finish(work)
+    }
+
+    /// Does this for each row of the output axes that are left; tells neighbours of the same rows about it.
+    fn for_each_row(&mut self, rows: Rows, inside: Vec<Stmt>) {
+        let body = &mut self.composer.body;
+        if self.part.is_none() {
+            let store_of = |buffer: BufferId| body.arguments.get(buffer.index()).copied();
+            let element = [&self.inner[..], &self.epilogue[..]];
+            let accesses = accesses(&element, &self.out, &self.composer.ranges, &store_of);
+            let (axes, per_block) = (self.out.clone(), rows.per_block);
+            body.rowwise =
+                accesses.map(|accesses| Rowwise { axes, inside: inside.clone(), per_block, accesses });
+        }
+        rows.set(&mut body.kernel, &self.out, inside);
     }
 
     fn vector_side(&self, full: u16) -> Side {
@@ -352,7 +364,7 @@ impl<'a, 'b> Nest<'a, 'b> {
             self.reduced.iter().map(|axis| axis.extent.as_const().unwrap_or(64).max(1)).product();
         let each = operations(&self.inner).saturating_mul(reduced).saturating_add(operations(&self.epilogue));
         let Some(vector) = self.out.pop() else {
-            Rows { per_block: 1 }.wrap(&mut self.composer.body, &[], body);
+            self.for_each_row(Rows { per_block: 1 }, body);
             return;
         };
         let blocks = Blocks::split(&vector.extent, &self.out, each, lanes);
@@ -370,7 +382,7 @@ impl<'a, 'b> Nest<'a, 'b> {
         let exact = vector.extent.as_const().is_some_and(|extent| extent % wide == 0)
             && blocks.chunk.is_none_or(|chunk| chunk % wide == 0);
         let loops = VectorLoop { axis: &vector, from, to, lanes, exact }.emit(&mut self.composer, body);
-        blocks.rows.wrap(&mut self.composer.body, &self.out, loops);
+        self.for_each_row(blocks.rows, loops);
     }
 
     /// Vectors along the last reduced axis: lanes hold partial results that are combined at the end.
@@ -414,17 +426,15 @@ impl<'a, 'b> Nest<'a, 'b> {
             Ok((registers, main, tail))
         });
         let Ok((registers, main, tail)) = made else { return self.emit_along(1) };
-        let serial =
-            |from, to, body| Stmt::For { var: axis.var, from, to, step: wide, kind: LoopKind::Serial, body };
         let mut loops = Vec::new();
         let mut rest = from.clone();
         if !short {
             let length = to.clone().sub(from.clone());
             rest = from.clone().add(length.div(Expr::int(wide)).mul(Expr::int(wide)));
-            loops.push(serial(from, rest.clone(), main));
+            loops.push(serial(axis.var, from, rest.clone(), wide, main));
         }
         if !exact {
-            loops.push(serial(rest, to, tail));
+            loops.push(serial(axis.var, rest, to, wide, tail));
         }
         let mut body = registers;
         body.extend(self.reduction_loops(loops, true));
@@ -436,7 +446,7 @@ impl<'a, 'b> Nest<'a, 'b> {
         let reduced: i64 =
             self.reduced.iter().map(|axis| axis.extent.as_const().unwrap_or(256).max(1)).product();
         let row_work = operations(&self.inner).saturating_mul(reduced) / 4 + operations(&self.epilogue);
-        Rows::for_work(row_work).wrap(&mut self.composer.body, &self.out, body);
+        self.for_each_row(Rows::for_work(row_work), body);
     }
 }
 

@@ -1,9 +1,9 @@
 //! Orders: merge sort from the bottom up, of keys and indices side by side, each row by itself. Runs double from pass to
 //! pass, between two halves of a workspace row; a merge writes one after the other what comes next of two runs.
 
-use super::{Axis, Rows, name, operations};
+use super::{Axis, Rows, loops::serial, name, operations};
 use crate::{Unsupported, compose::Composer, draft::Draft, group::Groups, place::Analysis};
-use kernel::{Binary, BufferId, DType, Expr, Form, LoopKind, Space, Stmt, Ty, Unary, VarId};
+use kernel::{Binary, BufferId, DType, Expr, Form, Space, Stmt, Ty, Unary, VarId};
 use shape::Dim;
 
 /// Elements are at most this many: 2^47 is the limit of a tensor.
@@ -53,7 +53,7 @@ pub fn emit_order(
     fill.push(store(keys, into.clone(), key));
     fill.push(store(places, into, Expr::cast(DType::I32, place.clone())));
     let each = operations(&fill);
-    body.push(serial(slot, Expr::int(0), size.clone(), fill));
+    body.push(serial(slot, Expr::int(0), size.clone(), 1, fill));
 
     let sorting = Sorting { keys, places, row: row.clone(), size: size.clone(), dtype, descending };
     let (half, passes) = sorting.passes(&mut c, &extent);
@@ -65,14 +65,14 @@ pub fn emit_order(
     let output = c.output(hero);
     let to = c.offset(&shape, &at);
     copy.push(store(output, to, load(places, from)));
-    body.push(serial(slot, Expr::int(0), size, copy));
+    body.push(serial(slot, Expr::int(0), size, 1, copy));
     if let Some(failure) = c.failure.take() {
         return Err(failure);
     }
     let length = extent.as_const().unwrap_or(1024).max(2);
     let levels = 64 - i64::from((length - 1).leading_zeros());
     let each = each.saturating_add(levels.saturating_mul(16));
-    Rows::for_work(length.saturating_mul(each)).wrap(&mut c.body, &owners, body);
+    Rows::for_work(length.saturating_mul(each)).set(&mut c.body.kernel, &owners, body);
     draft.call(c.body.finish(elements * each));
     Ok(())
 }
@@ -109,7 +109,7 @@ impl Sorting {
         ];
         let passes = vec![
             Stmt::Register { var: half, init: Expr::int(0) },
-            serial(pass, Expr::int(0), Expr::int(count), body),
+            serial(pass, Expr::int(0), Expr::int(count), 1, body),
         ];
         (Expr::Var(half), passes)
     }
@@ -160,13 +160,13 @@ impl Sorting {
             bind(high, least(var(low).add(twice.clone()), size.clone())),
             Stmt::Register { var: left, init: var(low) },
             Stmt::Register { var: right, init: var(middle) },
-            serial(slot, var(low), var(high), body),
+            serial(slot, var(low), var(high), 1, body),
         ];
         let pairs = size.add(twice.clone()).sub(Expr::int(1)).div(twice);
         vec![
             bind(from, self.row.clone().add(half)),
             bind(to, self.row.clone().add(other)),
-            serial(pair, Expr::int(0), pairs, runs),
+            serial(pair, Expr::int(0), pairs, 1, runs),
         ]
     }
 
@@ -194,8 +194,4 @@ fn load(buffer: BufferId, index: Expr) -> Expr {
 
 fn store(buffer: BufferId, index: Expr, value: Expr) -> Stmt {
     Stmt::Store { buffer, index: vec![index], value, mask: None }
-}
-
-fn serial(var: VarId, from: Expr, to: Expr, body: Vec<Stmt>) -> Stmt {
-    Stmt::For { var, from, to, step: 1, kind: LoopKind::Serial, body }
 }

@@ -1,11 +1,11 @@
 //! Recurrences: one walk along the axis with the last value in a register. Rows, and what stands beside the axis, are
 //! shared among blocks and lanes; so each element is read and written once.
 
-use super::{Axis, Rows, merge_axes, name, operations};
+use super::{Axis, Rows, loops::serial, merge_axes, name, operations};
 use crate::{Unsupported, compose::Composer, draft::Draft, group::Groups, place::Analysis};
 use graph::NodeId;
 use kernel::{
-    Binary, Expr, Form, LoopKind, Stmt, Ty, VarId,
+    Binary, Expr, Form, Stmt, Ty, VarId,
     transform::{Widen, widen},
 };
 use shape::Dim;
@@ -64,15 +64,7 @@ pub fn emit_recurrence(
     let work = shape.elements() * each;
     let walk = extent.as_const().unwrap_or(256).max(1).saturating_mul(each);
 
-    body = vec![Stmt::For {
-        var: step,
-        from: Expr::int(0),
-        to: Expr::dim(&(&extent - 1)),
-        step: 1,
-        kind: LoopKind::Serial,
-        body,
-    }];
-    first.extend(body);
+    first.push(serial(step, Expr::int(0), Expr::dim(&(&extent - 1)), 1, body));
     let mut body = first;
     if extent.as_const().is_none_or(|extent| extent <= 0) {
         let condition = Expr::dim(&extent).ge(Expr::int(1));
@@ -93,11 +85,11 @@ pub fn emit_recurrence(
             let from = Expr::Var(var).mul(Expr::int(chunk));
             let body = in_lanes(&mut c, &vector, from, lanes, !beside, body);
             owners.push(Axis { var, extent: count });
-            Rows::for_work(walk.saturating_mul(chunk / 4)).wrap(&mut c.body, &owners, body);
+            Rows::for_work(walk.saturating_mul(chunk / 4)).set(&mut c.body.kernel, &owners, body);
         }
         vector => {
             owners.extend(vector);
-            Rows::for_work(walk).wrap(&mut c.body, &owners, body);
+            Rows::for_work(walk).set(&mut c.body.kernel, &owners, body);
         }
     }
     draft.call(c.body.finish(work));
@@ -158,7 +150,7 @@ fn in_lanes(
     let to = Expr::binary(Binary::Min, end.clone(), extent.clone());
     let one_by_one = || {
         let (from, to, body) = (from.clone(), to.clone(), body.clone());
-        vec![Stmt::For { var: axis.var, from, to, step: 1, kind: LoopKind::Serial, body }]
+        vec![serial(axis.var, from, to, 1, body)]
     };
     let Some(whole) = whole else { return one_by_one() };
     if exact {

@@ -1,11 +1,11 @@
 //! Scatter-add: whoever owns a part of the output copies the base there, then adds all updates of that part in order.
 //! Owners split the axes before the scattered one and, by chunks, those after it; so no two blocks write one place.
 
-use super::{Axis, Rows, merge_axes, name, operations};
+use super::{Axis, Rows, loops::serial, merge_axes, name, operations};
 use crate::{Unsupported, compose::Composer, draft::Draft, group::Groups, place::Analysis};
 use graph::Op;
 use kernel::{
-    Binary, DType, Expr, LoopKind, Stmt,
+    Binary, DType, Expr, Stmt,
     transform::{Widen, widen},
 };
 use shape::Dim;
@@ -74,14 +74,7 @@ pub fn emit_scatter(
     let rows_of_index: i64 = listed.iter().map(|axis| axis.extent.as_const().unwrap_or(256)).product();
     let total: Dim = update_index_elements(&before, &listed, &after);
     let work = &total * operations(&add) + shape.elements() * operations(&copy);
-    let serial = |axis: &Axis, body| Stmt::For {
-        var: axis.var,
-        from: Expr::int(0),
-        to: Expr::dim(&axis.extent),
-        step: 1,
-        kind: LoopKind::Serial,
-        body,
-    };
+    let walk = |axis: &Axis, body| serial(axis.var, Expr::int(0), Expr::dim(&axis.extent), 1, body);
     let mut owners = before;
     let vector = after.pop();
     let (mut copy, mut add) = (copy, add);
@@ -99,27 +92,27 @@ pub fn emit_scatter(
                 Err(_) => (1, body),
             };
             let (from, to) = (from.clone(), to.clone());
-            vec![Stmt::For { var: vector.var, from, to, step, kind: LoopKind::Serial, body }]
+            vec![serial(vector.var, from, to, step, body)]
         };
         copy = step(&mut c, copy);
         add = step(&mut c, add);
         owners.push(Axis { var, extent: count });
     }
     for axis in after.iter().rev() {
-        copy = vec![serial(axis, copy)];
-        add = vec![serial(axis, add)];
+        copy = vec![walk(axis, copy)];
+        add = vec![walk(axis, add)];
     }
     for axis in along.iter().rev() {
-        copy = vec![serial(axis, copy)];
+        copy = vec![walk(axis, copy)];
     }
     let mut adds = row_lets;
     adds.extend(add);
     for axis in listed.iter().rev() {
-        adds = vec![serial(axis, adds)];
+        adds = vec![walk(axis, adds)];
     }
     copy.extend(adds);
     let row_work = rows_of_index.saturating_mul(16);
-    Rows::for_work(row_work).wrap(&mut c.body, &owners, copy);
+    Rows::for_work(row_work).set(&mut c.body.kernel, &owners, copy);
     draft.call(c.body.finish(work));
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! Loops in steps of vectors along one axis.
 
-use super::{Axis, interior::interior};
+use super::{Axis, interior::interior, loops::serial};
 use crate::compose::Composer;
 use kernel::{
-    Expr, LoopKind, Stmt, Ty, VarId,
+    Expr, Stmt, Ty, VarId,
     transform::{Widen, widen},
 };
 use std::collections::BTreeMap;
@@ -22,10 +22,8 @@ impl VectorLoop<'_> {
     /// Widens a body for one element; stays with single elements where it cannot be.
     pub fn emit(self, composer: &mut Composer<'_, '_>, body: Vec<Stmt>) -> Vec<Stmt> {
         let VectorLoop { axis, from, to, lanes, exact } = self;
-        let serial =
-            |from, to, step, body| Stmt::For { var: axis.var, from, to, step, kind: LoopKind::Serial, body };
         if lanes == 1 {
-            return vec![serial(from, to, 1, body)];
+            return vec![serial(axis.var, from, to, 1, body)];
         }
         let wide = i64::from(lanes);
         let widened = |composer: &mut Composer<'_, '_>, limit: Option<Expr>| {
@@ -42,16 +40,16 @@ impl VectorLoop<'_> {
                     rest = if exact { to.clone() } else { from.clone().add(whole) };
                     match interior_loops(composer, &body, axis.var, (&from, &rest, lanes, exact), &main) {
                         Some(parts) => loops.extend(parts),
-                        None => loops.push(serial(from.clone(), rest.clone(), wide, main)),
+                        None => loops.push(serial(axis.var, from.clone(), rest.clone(), wide, main)),
                     }
                 }
-                Err(_) => return vec![serial(from, to, 1, body)],
+                Err(_) => return vec![serial(axis.var, from, to, 1, body)],
             }
         }
         if !exact || short {
             match widened(composer, Some(to.clone())) {
-                Ok(tail) => loops.push(serial(rest, to, wide, tail)),
-                Err(_) => loops.push(serial(rest, to, 1, body.clone())),
+                Ok(tail) => loops.push(serial(axis.var, rest, to, wide, tail)),
+                Err(_) => loops.push(serial(axis.var, rest, to, 1, body.clone())),
             }
         }
         loops
@@ -77,13 +75,10 @@ fn interior_loops(
         let Some(middle) = interior(body, var, place, &mut composer.ranges) else { continue };
         let what = Widen { var: inner, lanes, limit: None, ranges: &composer.ranges };
         let (middle, _) = widen(&mut composer.body.kernel, &middle, &what, &BTreeMap::new()).ok()?;
-        let serial = |var, from: i64, to: i64, body| {
-            let (from, to) = (Expr::int(from), Expr::int(to));
-            Stmt::For { var, from, to, step: wide, kind: LoopKind::Serial, body }
-        };
-        let mut loops = vec![serial(var, 0, wide, main.to_vec()), serial(inner, 0, end - wide, middle)];
+        let walk = |var, from, to, body| serial(var, Expr::int(from), Expr::int(to), wide, body);
+        let mut loops = vec![walk(var, 0, wide, main.to_vec()), walk(inner, 0, end - wide, middle)];
         if end < whole {
-            loops.push(serial(var, end, whole, main.to_vec()));
+            loops.push(walk(var, end, whole, main.to_vec()));
         }
         return Some(loops);
     }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What is left of a function.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Restriction {
+pub(crate) struct Restriction {
     /// Numbers of the parameters that are left, in their new order.
     pub params: Vec<usize>,
     /// Numbers of the results that are left.
@@ -34,17 +34,19 @@ impl Bodies {
         if let Some(known) = self.0.get(&key) {
             return Ok(*known);
         }
-        let mut function = restricted(module, &module.functions[id], &key.1)?;
-        while module.find(&function.name).is_some() {
-            function.name.push('\'');
-        }
-        let copy = module.functions.push(function);
+        let function = restricted(module, &module.functions[id], &key.1)?;
+        let copy = module.add(function);
         self.0.insert(key, copy);
         Ok(copy)
     }
 }
 
-fn restricted(module: &Module, source: &Function, restriction: &Restriction) -> Result<Function, String> {
+/// A copy of the function with what the restriction leaves of it.
+pub(crate) fn restricted(
+    module: &Module,
+    source: &Function,
+    restriction: &Restriction,
+) -> Result<Function, String> {
     let mut function = Function { nodes: IdVec::new(), params: Vec::new(), ..source.clone() };
     function.composite = None;
     function.derivative = None;

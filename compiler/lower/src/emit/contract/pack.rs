@@ -1,6 +1,7 @@
 //! Copies of the vector operand's columns into panels that the tiles walk line by line.
 
-use super::{Block, Tiles, Width, min, serial};
+use super::{Block, Tiles, Width, min};
+use crate::emit::loops::serial;
 use kernel::{
     BufferId, Expr, Stmt, Ty,
     schedule::Operand,

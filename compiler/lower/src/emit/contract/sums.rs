@@ -1,7 +1,8 @@
 //! The summed range: its parts, the loops over it, the sums that are kept between parts.
 
-use super::{Block, Tiles, Width, min, serial, unrolled};
+use super::{Block, Tiles, Width, min, unrolled};
 use crate::emit::Axis;
+use crate::emit::loops::serial;
 use kernel::{Expr, Stmt, Ty, VarId, transform::Linear};
 use shape::Dim;
 

@@ -1,7 +1,8 @@
 //! One tile: rows by vectors of sums in registers, and what is done with them.
 
-use super::{Block, Tiles, Width, min, serial};
-use kernel::{BufferId, Expr, Stmt, Ty, VarId, transform::map_expr};
+use super::{Block, Tiles, Width, min};
+use crate::emit::loops::serial;
+use kernel::{Expr, Stmt, Ty, VarId, transform::map_expr};
 
 impl Tiles<'_, '_> {
     /// All tiles of a block, the last of them smaller where rows end within it.
@@ -154,7 +155,6 @@ impl Tiles<'_, '_> {
             let ramp = Expr::ramp(column, 1, lanes);
             Box::new(ramp.lt(Expr::splat(Expr::dim(&self.columns_total), lanes)))
         });
-        let buffer: BufferId = block.columns.buffer;
-        Expr::Load { buffer, index, lanes, mask }
+        Expr::Load { buffer: block.columns.buffer, index, lanes, mask }
     }
 }
