@@ -124,16 +124,20 @@ impl<'a, 'b> Tiles<'a, 'b> {
         shape: Shape,
     ) -> Tiles<'a, 'b> {
         let mut c = Composer::new(analysis, groups, index, name(analysis, groups, index));
-        let extents =
-            |indices: &[usize]| indices.iter().map(|i| contract.extents[*i].clone()).collect::<Vec<Dim>>();
+        let extents = |indices: &[usize]| {
+            indices.iter().map(|i| shape.indices[*i].extent.clone()).collect::<Vec<Dim>>()
+        };
         let total = |indices: &[usize]| extents(indices).iter().cloned().product::<Dim>();
         let (rows_total, columns_total) = (total(&shape.rows), total(&shape.columns));
         let (row, row_value) = c.axis("row", &rows_total);
         let (column, column_value) = c.axis("col", &columns_total);
-        let mut values = vec![Expr::int(0); contract.extents.len()];
+        let mut parts: Vec<Option<(Expr, Dim)>> = vec![None; shape.indices.len()];
         let mut assign = |indices: &[usize], number: &Expr| {
-            for (index, digit) in indices.iter().zip(digits(number, &extents(indices))) {
-                values[*index] = digit;
+            let joined: Vec<&[usize]> =
+                indices.chunk_by(|a, b| shape.indices[*a].of == shape.indices[*b].of).collect();
+            let lengths: Vec<Dim> = joined.iter().map(|digits| total(digits)).collect();
+            for ((digits, value), length) in joined.iter().zip(digits(number, &lengths)).zip(&lengths) {
+                parts[digits[0]] = Some((value, length.clone()));
             }
         };
         assign(&shape.rows, &row_value);
@@ -147,10 +151,17 @@ impl<'a, 'b> Tiles<'a, 'b> {
         }
         let mut shared = Vec::new();
         for index in &shape.shared {
-            let extent = contract.extents[*index].clone();
+            let extent = shape.indices[*index].extent.clone();
             let (var, value) = c.axis("i", &extent);
             assign(&[*index], &value);
             shared.push(Axis { var, extent });
+        }
+        let mut values = vec![Expr::int(0); contract.extents.len()];
+        for (index, part) in shape.indices.iter().zip(parts) {
+            if let Some((part, length)) = part {
+                let outer = std::mem::replace(&mut values[index.of], Expr::int(0));
+                values[index.of] = outer.mul(Expr::dim(&length)).add(part);
+            }
         }
         let hero = groups.groups[index].heroes[0];
         let around = shape.part.map_or(0, |(cut, _)| cut);

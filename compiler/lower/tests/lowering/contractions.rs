@@ -67,14 +67,18 @@ fn tiled(module: &Module, entry: FuncId, setting: Setting) -> bool {
 
 fn verify(case: &Case, sizes: &[&[(&str, i64)]]) {
     let (module, entry) = module(case);
+    verify_module(&module, entry, sizes);
+}
+
+fn verify_module(module: &Module, entry: FuncId, sizes: &[&[(&str, i64)]]) {
     for setting in
         [F64, Setting { tolerance: 1e-4, vector_bits: 512, ..F32 }, Setting { tolerance: 1e-4, ..F32 }]
     {
-        assert!(tiled(&module, entry, setting), "not in tiles");
+        assert!(tiled(module, entry, setting), "not in tiles");
         for size in sizes {
             let dims: BTreeMap<Symbol, i64> = dims(size);
-            let inputs = inputs(&module, entry, &dims);
-            if let Err(message) = check(&module, entry, &inputs, &dims, setting) {
+            let inputs = inputs(module, entry, &dims);
+            if let Err(message) = check(module, entry, &inputs, &dims, setting) {
                 panic!("{size:?}, {setting:?}: {message}");
             }
         }
@@ -128,6 +132,43 @@ fn dynamic_rows_columns_and_sums() {
         rhs: vec![at(2), at(1)],
     };
     verify(&weight_gradient, &[&[("k", 1)], &[("k", 7)]]);
+}
+
+/// Heads `[n, h, s, d]` read as rows `[n, s, h·d]`: an operand's columns, its rows or what is summed are two axes in
+/// memory.
+#[test]
+fn heads_that_a_reshape_has_merged() {
+    const HEADS: i64 = 3;
+    const WIDTH: i64 = 8;
+    let (n, s) = (Dim::symbol("n"), Dim::from(10i64));
+    let all = Dim::from(HEADS * WIDTH);
+    let cases = [
+        // The sum runs over the heads: `y[n, s, o] = Σ x[n, s, k] · w[k, o]`.
+        (vec![n.clone(), s.clone(), Dim::from(20i64), all.clone()], vec![0, 1, 2], vec![3, 2]),
+        // The heads are columns: `y[o, k] = Σ x[n, s, k] · w[n, s, o]`; and rows.
+        (vec![n.clone(), s.clone(), Dim::from(20i64), all.clone()], vec![2, 3], vec![0, 1, 2]),
+        (vec![n.clone(), s.clone(), Dim::from(20i64), all.clone()], vec![3, 2], vec![0, 1, 2]),
+    ];
+    for (extents, out, rhs) in cases {
+        let empty = Module::default();
+        let mut function = Function::new("heads");
+        function.facts.assume_ge(n.clone(), Dim::from(1i64));
+        let mut b = Builder::new(&empty, &mut function);
+        let mut param = |name: &str, shape: Vec<Dim>| {
+            b.param(Param { name: name.into(), role: Role::Input, ty: Type::new(DType::Float, shape.into()) })
+        };
+        let x = param("x", vec![n.clone(), Dim::from(HEADS), s.clone(), Dim::from(WIDTH)]);
+        let w = param("w", rhs.iter().map(|index| extents[*index].clone()).collect());
+        let rows = b.transpose(x, &[0, 2, 1, 3]);
+        let merged = b.reshape(rows, &vec![n.clone(), s.clone(), all.clone()].into());
+        let lhs = vec![at(0), at(1), at(3)];
+        let rhs = rhs.iter().map(|index| at(*index)).collect();
+        let y = b.add(Op::from(Contract { extents, out, lhs, rhs }), &[merged, w]);
+        function.results.push(("y".into(), Role::Output, y));
+        let mut module = Module::default();
+        let entry = module.functions.push(function);
+        verify_module(&module, entry, &[&[("n", 1)], &[("n", 3)]]);
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 impl Tiles<'_, '_> {
     /// Fills the panel for the summed indices of its ranges, zeros beyond the last column.
     pub(super) fn pack(&mut self, block: &Block, panel: BufferId, width: Width) -> Vec<Stmt> {
-        let inner = self.shape.columns.last().map(|index| self.contract.extents[*index].clone());
+        let inner = self.shape.columns.last().map(|index| self.shape.indices[*index].extent.clone());
         match (self.shape.schedule.operand, inner.and_then(|extent| extent.as_const())) {
             (Operand::Runs, Some(run)) => self.pack_runs(block, panel, width, run),
             (Operand::Panel, _) if self.columns_are_neighbours(block) => self.pack_lines(block, panel, width),

@@ -8,14 +8,23 @@ use crate::{
 };
 use graph::{NodeId, ops::Contract};
 use kernel::{
-    BufferId, DType, Expr, Stmt, VarId,
+    Binary, BufferId, DType, Expr, Stmt, VarId,
     schedule::{Contract as Schedule, Operand},
-    transform::Linear,
+    transform::{Linear, visit_expr},
 };
 use shape::Dim;
 
+/// An index of a contraction, or a digit of one that an operand reads in parts: heads that a reshape has merged are
+/// two axes in memory.
+pub struct Index {
+    pub of: usize,
+    pub extent: Dim,
+}
+
 /// The part that each index of a contraction plays, and the tile.
 pub struct Shape {
+    /// All indices, digits of one in a row, the outermost first; what follows are numbers of these.
+    pub indices: Vec<Index>,
     /// Position of the operand that is read in vectors.
     pub vector: usize,
     pub rows: Vec<usize>,
@@ -36,27 +45,29 @@ impl Shape {
         if !matches!(dtype, DType::F32 | DType::F64) {
             return None;
         }
-        let extent = |index: usize| &contract.extents[index];
-        // Where each operand is read, with a variable an index.
-        let mut c = Composer::new(analysis, groups, index, String::new());
-        let vars: Vec<(VarId, Expr)> = contract.extents.iter().map(|extent| c.axis("x", extent)).collect();
-        let values: Vec<Expr> = vars.iter().map(|(_, value)| value.clone()).collect();
-        let inputs = &analysis.node(hero).inputs;
-        let mut offsets = Vec::new();
-        for (subscripts, input) in [&contract.lhs, &contract.rhs].into_iter().zip(inputs) {
-            let at: Vec<Expr> = subscripts.iter().map(|subscript| subscript.at(&values)).collect();
-            let (_, place) = load_of(&mut c, *input, &at)?;
-            let linear = Linear::of(&place, &c.ranges);
-            if vars.iter().any(|(var, _)| linear.hides(*var)) {
-                return None;
+        let mut indices: Vec<Index> = contract.extents.iter().enumerate().map(whole_index).collect();
+        let (vars, offsets) = loop {
+            match places(analysis, groups, index, contract, &indices)? {
+                Places::Linear { vars, offsets } => break (vars, offsets),
+                Places::InDigits { index, inner } => {
+                    let Index { of, extent } = indices.remove(index);
+                    let outer = Dim::from(extent.as_const()? / inner);
+                    let inner = Dim::from(inner);
+                    indices.splice(index..index, [outer, inner].map(|extent| Index { of, extent }));
+                }
             }
-            offsets.push(linear);
-        }
-        let coefficient = |operand: usize, index: usize| offsets[operand].coefficient(vars[index].0);
+        };
+        let extent = |index: usize| &indices[index].extent;
+        let coefficient = |operand: usize, index: usize| offsets[operand].coefficient(vars[index]);
         let reads = |operand: usize, index: usize| !coefficient(operand, index).is_const(0);
+        let digits = |of: &usize| {
+            let of = *of;
+            indices.iter().enumerate().filter(move |(_, index)| index.of == of).map(|(number, _)| number)
+        };
 
         let wide = |index: &&usize| !extent(**index).is_const(1);
-        let last = *contract.out.iter().rev().find(wide)?;
+        let out: Vec<usize> = contract.out.iter().flat_map(digits).collect();
+        let last = *out.iter().rev().find(wide)?;
         let vector = match (reads(0, last), reads(1, last)) {
             (true, false) => 0,
             (false, true) => 1,
@@ -64,16 +75,17 @@ impl Shape {
         };
         let only = |operand: usize, index: usize| reads(operand, index) && !reads(1 - operand, index);
         let mut columns = Vec::new();
-        for index in contract.out.iter().rev().filter(wide) {
+        for index in out.iter().rev().filter(wide) {
             if !only(vector, *index) {
                 break;
             }
             columns.insert(0, *index);
         }
-        let outer = contract.out.iter().filter(wide).filter(|index| !columns.contains(index));
+        let outer = out.iter().filter(wide).filter(|index| !columns.contains(index));
         let (rows, shared): (Vec<usize>, Vec<usize>) = outer.partition(|index| only(1 - vector, **index));
         let mut sums: Vec<Vec<usize>> = Vec::new();
-        for index in contract.reduced().into_iter().filter(|index| !extent(*index).is_const(1)) {
+        let reduced = contract.reduced();
+        for index in reduced.iter().flat_map(digits).filter(|index| !extent(*index).is_const(1)) {
             let walks_on = |outer: usize| {
                 (0..2)
                     .all(|operand| coefficient(operand, outer) == coefficient(operand, index) * extent(index))
@@ -112,8 +124,66 @@ impl Shape {
         sums.sort_by_key(|group| product(group).as_const().is_some());
         let part =
             if schedule.operand == Operand::InPlace { None } else { part_of(&sums, schedule.kc, &product) };
-        Some(Shape { vector, rows, columns, shared, sums, part, schedule, dtype })
+        Some(Shape { indices, vector, rows, columns, shared, sums, part, schedule, dtype })
     }
+}
+
+fn whole_index((of, extent): (usize, &Dim)) -> Index {
+    Index { of, extent: extent.clone() }
+}
+
+enum Places {
+    /// Where each operand is read, with a variable an index.
+    Linear { vars: Vec<VarId>, offsets: Vec<Linear> },
+    /// An operand reads this index in digits, the last of them so long.
+    InDigits { index: usize, inner: i64 },
+}
+
+fn places(
+    analysis: &Analysis<'_>,
+    groups: &Groups,
+    group: usize,
+    contract: &Contract,
+    indices: &[Index],
+) -> Option<Places> {
+    let mut c = Composer::new(analysis, groups, group, String::new());
+    let mut values = vec![Expr::int(0); contract.extents.len()];
+    let mut vars = Vec::new();
+    for index in indices {
+        let (var, value) = c.axis("x", &index.extent);
+        values[index.of] = values[index.of].clone().mul(Expr::dim(&index.extent)).add(value);
+        vars.push(var);
+    }
+    let inputs = &analysis.node(groups.groups[group].heroes[0]).inputs;
+    let mut offsets = Vec::new();
+    for (subscripts, input) in [&contract.lhs, &contract.rhs].into_iter().zip(inputs) {
+        let at: Vec<Expr> = subscripts.iter().map(|subscript| subscript.at(&values)).collect();
+        let (_, place) = load_of(&mut c, *input, &at)?;
+        let linear = Linear::of(&place, &c.ranges);
+        if let Some(index) = vars.iter().position(|var| linear.hides(*var)) {
+            let inner = last_digit(&linear, vars[index])?;
+            let splits = indices[index].extent.as_const()? % inner == 0;
+            return splits.then_some(Places::InDigits { index, inner });
+        }
+        offsets.push(linear);
+    }
+    Some(Places::Linear { vars, offsets })
+}
+
+/// What the variable is divided by, where it is read in digits.
+fn last_digit(linear: &Linear, var: VarId) -> Option<i64> {
+    let mut least: Option<i64> = None;
+    for (atom, _) in &linear.terms {
+        visit_expr(atom, &mut |e| {
+            if let Expr::Binary(Binary::Div | Binary::Rem, number, by) = e
+                && **number == Expr::Var(var)
+                && let Some(by) = by.as_int().filter(|by| *by > 1)
+            {
+                least = Some(least.map_or(by, |least| least.min(by)));
+            }
+        });
+    }
+    least
 }
 
 /// Which group of summed indices to cut so that a panel holds a part of it and all groups after it; groups before it
