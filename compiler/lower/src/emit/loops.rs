@@ -160,6 +160,16 @@ impl Rows {
 
     /// Puts the loop over rows around a body, decodes the axes, and sets the kernel's grid.
     pub fn set(&self, kernel: &mut Kernel, axes: &[Axis], inside: Vec<Stmt>) {
+        // An inner axis that a block walks whole is a loop of its own, so that no row of it has to be decoded.
+        if let [outer @ .., inner] = axes
+            && let Some(extent) =
+                inner.extent.as_const().filter(|extent| (1..=self.per_block).contains(extent))
+            && !outer.is_empty()
+        {
+            let (from, to) = (Expr::int(0), Expr::int(extent));
+            let walk = Stmt::For { var: inner.var, from, to, step: 1, kind: LoopKind::Serial, body: inside };
+            return Rows { per_block: self.per_block / extent }.set(kernel, outer, vec![walk]);
+        }
         let total: Dim = axes.iter().map(|axis| axis.extent.clone()).product();
         if axes.is_empty() {
             kernel.body = inside;

@@ -9,6 +9,8 @@ pub struct Problem<'a> {
     pub vector_bits: u16,
     pub rows: &'a Dim,
     pub columns: &'a Dim,
+    /// Products of this size that are done side by side.
+    pub shared: &'a Dim,
     pub layout: Layout,
 }
 
@@ -40,6 +42,10 @@ const PANEL_BYTES: i64 = 64 << 10;
 /// Sums of one block between parts of a long range.
 const SUMS_BYTES: i64 = 60 << 10;
 const BLOCK_ROWS: i64 = 240;
+/// Blocks that large work is cut into at least, for threads to share evenly.
+const BLOCKS: i64 = 8;
+/// Rows of a block that pay for packing its panel.
+const PACKED_ROWS: i64 = 64;
 /// Tiles of rows above which columns that are not near each other are packed: below, reading them where they lie costs
 /// no more than the copy.
 const FEW_TILES: i64 = 2;
@@ -105,6 +111,18 @@ pub fn contract(problem: &Problem<'_>) -> Option<Contract> {
     let bytes = problem.element_bytes as i64;
     let kc = PANEL_BYTES / (nr * bytes);
     let most = (SUMS_BYTES / (nr * bytes)).min(BLOCK_ROWS);
-    let block_rows = (most / i64::from(mr)).max(1) * i64::from(mr);
+    let least = if operand == Operand::InPlace { i64::from(mr) } else { PACKED_ROWS };
+    let panels = columns.map_or(BLOCKS, |n| (n + nr - 1) / nr);
+    let beside = problem.shared.as_const().unwrap_or(BLOCKS).max(1).saturating_mul(panels.max(1));
+    let rows_of_block = match rows {
+        Some(rows) => {
+            let wanted = ((BLOCKS + beside - 1) / beside).min(rows / least).max(1);
+            let chunks = wanted.max((rows + most - 1) / most);
+            (rows + chunks - 1) / chunks
+        }
+        None => most,
+    };
+    let block_rows = (rows_of_block + i64::from(mr) - 1) / i64::from(mr) * i64::from(mr);
+    let block_rows = block_rows.min((most / i64::from(mr)).max(1) * i64::from(mr));
     Some(Contract { mr, nv, lanes, kc, block_rows, operand })
 }

@@ -111,12 +111,13 @@ impl Shape {
             (false, true, Some(run)) if run <= 256 => Layout::Runs,
             _ => Layout::Scattered,
         };
-        let (rows_total, columns_total) = (product(&rows), product(&columns));
+        let (rows_total, columns_total, beside) = (product(&rows), product(&columns), product(&shared));
         let problem = Problem {
             element_bytes: dtype.size(),
             vector_bits: analysis.options.vector_bits,
             rows: &rows_total,
             columns: &columns_total,
+            shared: &beside,
             layout,
         };
         let schedule = cpu::contract(&problem)?;
