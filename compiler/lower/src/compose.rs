@@ -96,6 +96,14 @@ impl<'a, 'b> Composer<'a, 'b> {
         }
     }
 
+    /// Whether the value is loaded, from a place that there may not be: one that there is always is loaded whatever the
+    /// mask says, so that what is the same for all lanes is loaded once for all.
+    fn is_masked(&self, id: NodeId, index: &[Expr]) -> bool {
+        let shape = &self.analysis.ty(id).shape;
+        self.is_loaded(self.analysis.base(id))
+            && !self.ranges.is_inside(&self.offset(shape, index), &shape.elements())
+    }
+
     /// The place of an index in row-major order.
     pub fn offset(&self, shape: &[Dim], index: &[Expr]) -> Expr {
         let mut flat = Expr::int(0);
@@ -128,6 +136,7 @@ impl<'a, 'b> Composer<'a, 'b> {
             let shape = self.analysis.ty(*id).shape.clone();
             let offset = self.offset(&shape, index);
             let buffer = self.input(base);
+            let mask = mask.filter(|_| !self.ranges.is_inside(&offset, &shape.elements()));
             Expr::Load { buffer, index: vec![offset], lanes: 1, mask: mask.cloned().map(Box::new) }
         } else {
             self.element(*id, index, mask)
@@ -212,7 +221,7 @@ impl Reader for NodeReader<'_, '_, '_> {
         };
         let id = self.operands[operand];
         let value = self.composer.value(id, index, Some(&mask));
-        if self.composer.is_loaded(self.composer.analysis.base(id)) {
+        if self.composer.is_masked(id, index) {
             // A load gives 0 where its mask is false.
             return value;
         }

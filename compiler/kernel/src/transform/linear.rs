@@ -113,6 +113,11 @@ impl Ranges {
         Some((low, high))
     }
 
+    /// Whether `0 <= place < extent` always.
+    pub fn is_inside(&self, place: &Expr, extent: &Dim) -> bool {
+        self.below(&Linear::of(place, self), extent)
+    }
+
     fn atom_range(&self, atom: &Expr) -> Option<(Dim, Dim)> {
         let zero = Dim::from(0i64);
         match atom {

@@ -1,7 +1,10 @@
 //! Contractions take in what moves the elements of their operands: it is all in the subscripts.
 
 use super::{Match, rules};
-use graph::{NodeId, Op, ops::Subscript};
+use graph::{
+    NodeId, Op,
+    ops::{Contract, Subscript},
+};
 use shape::Dim;
 
 rules! {
@@ -10,6 +13,7 @@ rules! {
     operand_sliced,
     result_sliced,
     result_cropped,
+    result_without_units,
 }
 
 /// Each operand of a contraction with its subscripts.
@@ -102,6 +106,33 @@ fn result_cropped(m: &mut Match<'_, '_>) -> Option<NodeId> {
     let start: Vec<Dim> = pad.low.iter().map(|low| low * -1).collect();
     let stride = vec![1; start.len()];
     part_of_result(m, &start, &stride)
+}
+
+/// A result whose axes of one element are dropped is one without them: a depthwise convolution has such an axis between
+/// its groups and its pixels, and what follows of it has the shape that is left.
+fn result_without_units(m: &mut Match<'_, '_>) -> Option<NodeId> {
+    let Op::Reshape(_) = &m.node.op else { return None };
+    let whole = m.input(0);
+    let node = m.of(whole);
+    let Op::Contract(contract) = &node.op else { return None };
+    if !m.uses.is_single(whole) {
+        return None;
+    }
+    let mut left = m.ty().shape.iter().peekable();
+    let mut out = Vec::new();
+    for index in &contract.out {
+        let extent = &contract.extents[*index];
+        match left.next_if(|dim| *dim == extent) {
+            Some(_) => out.push(*index),
+            None if extent.is_const(1) => {}
+            None => return None,
+        }
+    }
+    if left.next().is_some() {
+        return None;
+    }
+    let (contract, inputs) = (Contract { out, ..contract.clone() }, node.inputs.clone());
+    m.replace(contract, &inputs)
 }
 
 /// The contraction that is the node's only operand, and whose only reader it is, at index start + stride · s of each axis.
