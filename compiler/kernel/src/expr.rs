@@ -133,8 +133,17 @@ pub enum Expr {
     },
     /// One lane of a vector.
     Lane(Box<Expr>, u16),
+    /// Lanes of two vectors in turn, `a0 b0 a1 b1 …`, of which a vector holds the first or the last ones.
+    Interleave(Box<Expr>, Box<Expr>, Half),
     /// All lanes combined by `Add Mul Min Max And Or`, as a balanced tree: lane i with lane i + n/2 first.
     Horizontal(Binary, Box<Expr>),
+}
+
+/// Which half of a vector twice as long.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Half {
+    Low,
+    High,
 }
 
 impl Expr {
@@ -151,7 +160,7 @@ impl Expr {
             Expr::Unary(_, x) => x.ty(var, buffer),
             Expr::Binary(op, a, _) if op.is_comparison() => Ty::vector(DType::Bool, a.ty(var, buffer).lanes),
             Expr::Binary(_, a, _) | Expr::Fma(a, _, _) => a.ty(var, buffer),
-            Expr::Select(_, a, _) => a.ty(var, buffer),
+            Expr::Select(_, a, _) | Expr::Interleave(a, ..) => a.ty(var, buffer),
             Expr::Cast(dtype, x) => Ty::vector(*dtype, x.ty(var, buffer).lanes),
             Expr::Splat(x, lanes) => Ty::vector(x.ty(var, buffer).dtype, *lanes),
             Expr::Ramp { lanes, .. } => Ty::vector(DType::I64, *lanes),

@@ -18,7 +18,7 @@ pub mod transform;
 pub mod verify;
 
 pub use dtype::{DType, Ty};
-pub use expr::{Binary, Const, Expr, Unary};
+pub use expr::{Binary, Const, Expr, Half, Unary};
 pub use form::{Combine, Form, Reader};
 pub use kernel::{Buffer, BufferId, Kernel, KernelId, Module, Space, Var, VarId};
 pub use plan::{

@@ -260,6 +260,14 @@ impl Printer<'_> {
             Expr::Splat(x, lanes) => format!("splat({}, {lanes})", self.expr(x)),
             Expr::Ramp { base, stride, lanes } => format!("ramp({}, {stride}, {lanes})", self.expr(base)),
             Expr::Lane(x, lane) => format!("{}.lane({lane})", self.expr(x)),
+            Expr::Interleave(a, b, half) => {
+                format!(
+                    "interleave {}({}, {})",
+                    format!("{half:?}").to_lowercase(),
+                    self.expr(a),
+                    self.expr(b)
+                )
+            }
             Expr::Horizontal(op, x) => {
                 format!("horizontal {}({})", format!("{op:?}").to_lowercase(), self.expr(x))
             }

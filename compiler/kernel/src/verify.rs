@@ -242,6 +242,10 @@ impl Scope<'_> {
                 ty if *lane < ty.lanes => Ok(Ty::scalar(ty.dtype)),
                 ty => fail(format!("lane {lane} of {ty}")),
             },
+            Expr::Interleave(a, b, _) => match self.same(a, b)? {
+                ty if ty.lanes % 2 == 0 => Ok(ty),
+                ty => fail(format!("two halves of {ty}")),
+            },
             Expr::Horizontal(op, x) => {
                 let ty = self.ty(x)?;
                 let known = matches!(

@@ -1,7 +1,7 @@
 //! Expressions, lane by lane.
 
 use super::{Failure, Machine, number, number::Number, size};
-use crate::{Binary, Const, DType, Expr, Ty, Unary};
+use crate::{Binary, Const, DType, Expr, Half, Ty, Unary};
 
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) struct Value {
@@ -120,6 +120,16 @@ impl Machine<'_> {
                 let value = x.lanes.get(usize::from(*lane)).copied();
                 let value = value.ok_or_else(|| Failure::invalid("a lane that the vector does not have"))?;
                 Ok(Value { dtype: x.dtype, lanes: vec![value] })
+            }
+            Expr::Interleave(a, b, half) => {
+                let (a, b) = (self.eval(a)?, self.eval(b)?);
+                let count = a.lanes.len();
+                if count != b.lanes.len() {
+                    return Err(Failure::invalid("interleaves vectors of different lengths"));
+                }
+                let pairs = a.lanes.iter().zip(&b.lanes).flat_map(|(a, b)| [*a, *b]);
+                let first = if *half == Half::High { count } else { 0 };
+                Ok(Value { dtype: a.dtype, lanes: pairs.skip(first).take(count).collect() })
             }
             Expr::Horizontal(op, x) => {
                 let mut x = self.eval(x)?;

@@ -19,7 +19,7 @@ pub fn visit_expr(expr: &Expr, f: &mut dyn FnMut(&Expr)) {
         | Expr::Ramp { base: x, .. }
         | Expr::Lane(x, _)
         | Expr::Horizontal(_, x) => visit_expr(x, f),
-        Expr::Binary(_, a, b) => {
+        Expr::Binary(_, a, b) | Expr::Interleave(a, b, _) => {
             visit_expr(a, f);
             visit_expr(b, f);
         }
@@ -97,6 +97,7 @@ pub fn map_expr(expr: &Expr, f: &mut dyn FnMut(Expr) -> Expr) -> Expr {
             Expr::Ramp { base: boxed(base), stride: *stride, lanes: *lanes }
         }
         Expr::Lane(x, lane) => Expr::Lane(boxed(x), *lane),
+        Expr::Interleave(a, b, half) => Expr::Interleave(boxed(a), boxed(b), *half),
         Expr::Horizontal(op, x) => Expr::Horizontal(*op, boxed(x)),
     };
     f(rebuilt)

@@ -224,7 +224,11 @@ impl Widener<'_> {
                 Expr::Select(boxed(condition), boxed(yes), boxed(no))
             }
             Expr::Cast(dtype, x) => Expr::Cast(*dtype, boxed(x)),
-            Expr::Splat(..) | Expr::Ramp { .. } | Expr::Lane(..) | Expr::Horizontal(..) => expr.clone(),
+            Expr::Splat(..)
+            | Expr::Ramp { .. }
+            | Expr::Lane(..)
+            | Expr::Interleave(..)
+            | Expr::Horizontal(..) => expr.clone(),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Emitter, Slot, Val};
 use crate::Error;
-use kernel::{Binary, Const, DType, Expr, Ty};
+use kernel::{Binary, Const, DType, Expr, Half, Ty};
 
 impl Emitter<'_> {
     pub(super) fn expr(&mut self, expr: &Expr) -> Result<Val, Error> {
@@ -72,6 +72,17 @@ impl Emitter<'_> {
                     return self.bug(&format!("lane {lane} of {}", x.ty));
                 }
                 Ok(self.slice(x, *lane, 1))
+            }
+            Expr::Interleave(a, b, half) => {
+                let (a, b) = (self.expr(a)?, self.expr(b)?);
+                if a.ty != b.ty || a.ty.lanes % 2 != 0 {
+                    return self.bug(&format!("{} interleaved with {}", a.ty, b.ty));
+                }
+                let lanes = i64::from(a.ty.lanes);
+                let first = if *half == Half::High { lanes / 2 } else { 0 };
+                let from: Vec<i64> =
+                    (first..first + lanes / 2).flat_map(|lane| [lane, lanes + lane]).collect();
+                Ok(Val { v: ir.shuffle(a.v, b.v, &from), ty: a.ty })
             }
             Expr::Horizontal(op, x) => {
                 let x = self.expr(x)?;

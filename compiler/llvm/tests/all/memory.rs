@@ -1,7 +1,7 @@
 //! Indices, masks, gathers, registers, local buffers and reductions.
 
 use super::machine::*;
-use kernel::{Binary, DType, Expr, Kernel, LoopKind, Space, Stmt, Ty};
+use kernel::{Binary, DType, Expr, Half, Kernel, LoopKind, Space, Stmt, Ty};
 use shape::Dim;
 
 fn serial(var: kernel::VarId, to: Expr, step: i64, body: Vec<Stmt>) -> Stmt {
@@ -163,6 +163,21 @@ fn horizontal_of_all_kinds() {
     let (_, results) =
         run(&single(kernel, &[]), &[], &[encode(DType::I32, &[3.0, -1.0, 4.0, 1.0, -5.0, 9.0, 2.0, 6.0])]);
     assert_eq!(decode(DType::I32, &results[0]), [19.0, 6480.0, -5.0, 9.0, 9.0]);
+}
+
+#[test]
+fn vectors_in_turn() {
+    let mut kernel = Kernel::new("turn");
+    let input = kernel.buffer("in", DType::I32, vec![Dim::from(8)], Space::Input);
+    let output = kernel.buffer("out", DType::I32, vec![Dim::from(8)], Space::Output);
+    let half =
+        |at: i64| Box::new(Expr::Load { buffer: input, index: vec![Expr::int(at)], lanes: 4, mask: None });
+    for (at, which) in [(0, Half::Low), (4, Half::High)] {
+        kernel.body.push(store(output, vec![Expr::int(at)], Expr::Interleave(half(0), half(4), which)));
+    }
+    let (_, results) =
+        run(&single(kernel, &[]), &[], &[encode(DType::I32, &[1.0, 2.0, 3.0, 4.0, -1.0, -2.0, -3.0, -4.0])]);
+    assert_eq!(decode(DType::I32, &results[0]), [1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 4.0, -4.0]);
 }
 
 /// A scratch buffer, an unrolled loop over it, a condition, and registers that an unrolled body declares.

@@ -10,6 +10,7 @@ mod pack;
 mod shape;
 mod sums;
 mod tile;
+mod transpose;
 
 use self::shape::{Shape, load_of};
 use super::{Axis, Rows, loops::serial, name, vector_loop::VectorLoop};

@@ -114,7 +114,7 @@ fn visit_reads(expr: &Expr, access: &mut dyn FnMut(&Expr), elsewhere: &mut dyn F
         | Expr::Ramp { base: x, .. }
         | Expr::Lane(x, _)
         | Expr::Horizontal(_, x) => visit_reads(x, access, elsewhere),
-        Expr::Binary(_, a, b) => {
+        Expr::Binary(_, a, b) | Expr::Interleave(a, b, _) => {
             visit_reads(a, access, elsewhere);
             visit_reads(b, access, elsewhere);
         }

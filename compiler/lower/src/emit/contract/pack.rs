@@ -17,7 +17,11 @@ impl Tiles<'_, '_> {
         match (self.shape.schedule.operand, inner.and_then(|extent| extent.as_const())) {
             (Operand::Runs, Some(run)) => self.pack_runs(block, panel, width, run),
             (Operand::Panel, _) if self.columns_are_neighbours(block) => self.pack_lines(block, panel, width),
-            _ => self.pack_lanes(block, panel, width),
+            (Operand::Panel, _) => match self.pack_turned(block, panel, width) {
+                Some(pack) => pack,
+                None => self.pack_lanes(block, panel, width, 0, &block.ranges),
+            },
+            _ => self.pack_lanes(block, panel, width, 0, &block.ranges),
         }
     }
 
@@ -84,8 +88,15 @@ impl Tiles<'_, '_> {
         pack
     }
 
-    /// Lane by lane, wherever they are.
-    fn pack_lanes(&mut self, block: &Block, panel: BufferId, width: Width) -> Vec<Stmt> {
+    /// Lane by lane, wherever they are: the vectors from this one on, for these summed indices.
+    pub(super) fn pack_lanes(
+        &mut self,
+        block: &Block,
+        panel: BufferId,
+        width: Width,
+        skipped: u16,
+        ranges: &[(Expr, Expr)],
+    ) -> Vec<Stmt> {
         let schedule = self.shape.schedule;
         let lanes = i64::from(schedule.lanes);
         let (first, column) = (&block.first_column, Expr::Var(self.column));
@@ -101,7 +112,7 @@ impl Tiles<'_, '_> {
         let row = self.panel_row(&block.ranges);
         let value = Expr::Load { buffer: block.columns.buffer, index: vec![index], lanes: 1, mask };
         let copy = Stmt::Store { buffer: panel, index: vec![row, at], value, mask: None };
-        let copies = self.sum_loops(&block.ranges, vec![copy]);
+        let copies = self.sum_loops(ranges, vec![copy]);
         let mut body = Vec::new();
         if gathered {
             body.push(Stmt::Let { var: place, value: rest });
@@ -112,7 +123,8 @@ impl Tiles<'_, '_> {
             Ok((wide, _)) => (lanes, wide),
             Err(_) => (1, body),
         };
-        vec![serial(self.column, first.clone(), first.clone().add(Expr::int(columns)), step, body)]
+        let from = first.clone().add(Expr::int(i64::from(skipped) * lanes));
+        vec![serial(self.column, from, first.clone().add(Expr::int(columns)), step, body)]
     }
 
     fn zero_panel(&mut self, block: &Block, panel: BufferId, width: Width) -> Vec<Stmt> {
