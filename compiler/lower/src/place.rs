@@ -8,6 +8,7 @@ use crate::{
 };
 use graph::{Function, Node, NodeId, Op, Type};
 use kernel::{Binary, Form, Unary};
+use shape::Dim;
 use std::collections::BTreeSet;
 
 /// What becomes of a node.
@@ -220,6 +221,10 @@ impl<'a> Analysis<'a> {
             let inside = readers[index].contains(&own)
                 && readers[index].iter().all(|part| matches!(part, Part::Operation(_)));
             apart[index] = !strided[index] && !inside && readers[index].iter().any(|part| *part != own);
+            // A product that divided and took remainders for each factor would take many times as long as a copy.
+            apart[index] |= self.users[index].iter().any(|(user, _)| {
+                forced[user.index()] && self.is_access(*user) && self.joins_moved_axes(id, *user)
+            });
             evaluations[index] = total;
             forced[index] = force;
             self.places[index] = match (&node.op, &self.forms[index]) {
@@ -294,6 +299,46 @@ impl<'a> Analysis<'a> {
                 | Op::Barrier(_)
                 | Op::Window(_)
         )
+    }
+
+    /// Whether a node moves axes and its reader then makes one of some that are no neighbours in memory: where an element
+    /// is does not follow from its index by steps then.
+    fn joins_moved_axes(&self, id: NodeId, reader: NodeId) -> bool {
+        let (Op::Transpose(moved), Op::Reshape(_)) = (&self.node(id).op, &self.node(reader).op) else {
+            return false;
+        };
+        let wide = |extent: &&Dim| !extent.is_const(1);
+        let source = &self.ty(self.node(id).inputs[0]).shape;
+        let axes: Vec<(&Dim, usize)> = moved
+            .perm
+            .iter()
+            .filter(|axis| wide(&&source[**axis]))
+            .map(|axis| (&source[*axis], source[..*axis].iter().filter(wide).count()))
+            .collect();
+        let mut left = axes.as_slice();
+        let mut joined: Vec<&Dim> = self.ty(reader).shape.iter().filter(wide).collect();
+        joined.reverse();
+        while let Some(extent) = joined.pop() {
+            let together = |count: &usize| {
+                left[..*count].iter().map(|(extent, _)| (*extent).clone()).product::<Dim>() == *extent
+            };
+            if let Some(count) = (1..=left.len()).find(together) {
+                if left[..count].windows(2).any(|pair| pair[1].1 != pair[0].1 + 1) {
+                    return true;
+                }
+                left = &left[count..];
+                continue;
+            }
+            // One axis taken apart, which steps can say.
+            let Some(((whole, _), rest)) = left.split_first() else { return true };
+            let mut apart = extent.clone();
+            while apart != **whole {
+                let Some(next) = joined.pop() else { return true };
+                apart = &apart * next;
+            }
+            left = rest;
+        }
+        false
     }
 
     /// Operations for one element, with those of producers that could be fused; a tree, so shared parts count each time.
