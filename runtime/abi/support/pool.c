@@ -1,6 +1,7 @@
-/* The thread pool: persistent workers that spin for a while and then sleep. Blocks are handed out one by one, so which
- * thread runs which block is open; kernels give the same bits for any. One loop runs at a time: a caller that finds the
- * pool busy, a nested one for instance, runs its blocks itself. */
+/* The thread pool: persistent workers that spin for a while and then sleep. Each thread begins with a share of the blocks
+ * of its own, the same ones in every loop of so many, so that what they read is still in its caches; then it helps the
+ * others. So which thread runs which block is open; kernels give the same bits for any. One loop runs at a time: a
+ * caller that finds the pool busy, a nested one for instance, runs its blocks itself. */
 #include "support.h"
 
 #include <pthread.h>
@@ -12,6 +13,13 @@
 
 #define MAX_WORKERS 255
 #define SPINS 4000
+
+/* The blocks of one thread's share that nobody has taken yet; on cache lines of its own. */
+typedef struct {
+    int64_t next;
+    int64_t end;
+    char apart[112];
+} share;
 
 typedef struct {
     pthread_mutex_t lock;
@@ -25,19 +33,19 @@ typedef struct {
     int32_t busy;
     int32_t open;
     int32_t active;
-    int32_t seats;
     uint32_t generation;
-    int64_t next;
+    share shares[MAX_WORKERS + 1];
     /* Written only while no worker is active. */
     dlc_v1_kernel kernel;
     void *cx;
-    int64_t blocks;
+    int32_t threads;
 } pool_state;
 
-/* One for all models of a process, wherever the linker sees them together. */
-__attribute__((weak, visibility("default"))) pool_state dlc_v1_pool;
-__attribute__((weak, visibility("default"))) pool_state dlc_v1_pool = {
-    PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, {0}, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+/* One for all models of a process, wherever the linker sees them together; the number is that of its layout, so that
+ * models of two layouts have two. */
+__attribute__((weak, visibility("default"))) pool_state dlc_v1_pool_2;
+__attribute__((weak, visibility("default"))) pool_state dlc_v1_pool_2 = {
+    PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, {0}, 0, 0, 0, 0, 0, 0, 0, 0, {{0, 0, {0}}}, 0, 0, 0,
 };
 
 static void relax(void)
@@ -49,28 +57,32 @@ static void relax(void)
 #endif
 }
 
-static void take_blocks(pool_state *pool)
+static void take_blocks(pool_state *pool, int32_t number)
 {
-    for (;;) {
-        int64_t block = __atomic_fetch_add(&pool->next, 1, __ATOMIC_RELAXED);
-        if (block >= pool->blocks)
-            return;
-        pool->kernel(pool->cx, block, block + 1);
+    for (int32_t i = 0; i < pool->threads; i++) {
+        share *from = &pool->shares[(number + i) % pool->threads];
+        for (;;) {
+            int64_t block = __atomic_fetch_add(&from->next, 1, __ATOMIC_RELAXED);
+            if (block >= from->end)
+                break;
+            pool->kernel(pool->cx, block, block + 1);
+        }
     }
 }
 
-/* Takes part in the loop that is open, if there is still a seat. */
-static void join(pool_state *pool)
+/* Takes part in the loop that is open, if it is for so many threads. The caller is number 0. */
+static void join(pool_state *pool, int32_t number)
 {
     __atomic_fetch_add(&pool->active, 1, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&pool->open, __ATOMIC_SEQ_CST) && __atomic_fetch_sub(&pool->seats, 1, __ATOMIC_ACQ_REL) > 0)
-        take_blocks(pool);
+    if (__atomic_load_n(&pool->open, __ATOMIC_SEQ_CST) && number < pool->threads)
+        take_blocks(pool, number);
     __atomic_fetch_sub(&pool->active, 1, __ATOMIC_SEQ_CST);
 }
 
 static void *work(void *argument)
 {
-    pool_state *pool = argument;
+    pool_state *pool = &dlc_v1_pool_2;
+    int32_t number = (int32_t)(intptr_t)argument;
     uint32_t seen = 0;
     for (;;) {
         int32_t spins = 0;
@@ -90,7 +102,7 @@ static void *work(void *argument)
                 return NULL;
         }
         seen = __atomic_load_n(&pool->generation, __ATOMIC_ACQUIRE);
-        join(pool);
+        join(pool, number);
     }
 }
 
@@ -98,7 +110,8 @@ static void *work(void *argument)
 static void add_workers(pool_state *pool, int32_t wanted)
 {
     while (!pool->stopping && pool->worker_count < wanted && pool->worker_count < MAX_WORKERS) {
-        if (pthread_create(&pool->workers[pool->worker_count], NULL, work, pool) != 0)
+        intptr_t number = pool->worker_count + 1;
+        if (pthread_create(&pool->workers[pool->worker_count], NULL, work, (void *)number) != 0)
             return;
         pool->worker_count++;
     }
@@ -106,7 +119,7 @@ static void add_workers(pool_state *pool, int32_t wanted)
 
 void dlc_v1_parallel_for(void *argument, dlc_v1_kernel kernel, void *cx, int64_t blocks)
 {
-    pool_state *pool = &dlc_v1_pool;
+    pool_state *pool = &dlc_v1_pool_2;
     int32_t threads = argument ? *(const int32_t *)argument : 1;
     if (threads > blocks)
         threads = blocks > 0 ? (int32_t)blocks : 1;
@@ -116,9 +129,13 @@ void dlc_v1_parallel_for(void *argument, dlc_v1_kernel kernel, void *cx, int64_t
     }
     pool->kernel = kernel;
     pool->cx = cx;
-    pool->blocks = blocks;
-    __atomic_store_n(&pool->next, 0, __ATOMIC_RELAXED);
-    __atomic_store_n(&pool->seats, threads - 1, __ATOMIC_RELAXED);
+    pool->threads = threads;
+    int64_t each = blocks / threads, more = blocks % threads;
+    for (int32_t i = 0; i < threads; i++) {
+        int64_t first = i * each + (i < more ? i : more);
+        pool->shares[i].end = first + each + (i < more);
+        __atomic_store_n(&pool->shares[i].next, first, __ATOMIC_RELAXED);
+    }
     __atomic_store_n(&pool->open, 1, __ATOMIC_SEQ_CST);
     pthread_mutex_lock(&pool->lock);
     add_workers(pool, threads - 1);
@@ -127,7 +144,7 @@ void dlc_v1_parallel_for(void *argument, dlc_v1_kernel kernel, void *cx, int64_t
         pthread_cond_broadcast(&pool->wake);
     pthread_mutex_unlock(&pool->lock);
 
-    take_blocks(pool);
+    take_blocks(pool, 0);
 
     /* Who enters from now on sees that it is closed; who entered before is waited for. */
     __atomic_store_n(&pool->open, 0, __ATOMIC_SEQ_CST);
@@ -142,7 +159,7 @@ void dlc_v1_parallel_for(void *argument, dlc_v1_kernel kernel, void *cx, int64_t
 
 void dlc_v1_pool_retain(void)
 {
-    pool_state *pool = &dlc_v1_pool;
+    pool_state *pool = &dlc_v1_pool_2;
     pthread_mutex_lock(&pool->lock);
     pool->users++;
     pthread_mutex_unlock(&pool->lock);
@@ -151,7 +168,7 @@ void dlc_v1_pool_retain(void)
 /* The last user ends the workers, so that code may be unloaded. */
 void dlc_v1_pool_release(void)
 {
-    pool_state *pool = &dlc_v1_pool;
+    pool_state *pool = &dlc_v1_pool_2;
     pthread_mutex_lock(&pool->lock);
     if (--pool->users > 0) {
         pthread_mutex_unlock(&pool->lock);

@@ -4,6 +4,9 @@
 //! are inside. A worker joins by raising the count while the job is open; the caller takes part, closes the job when no
 //! block is left and waits for the count to fall to zero. So a worker that sleeps, or that the system does not run, holds
 //! nobody up, and the memory behind `cx` is never touched after the call.
+//!
+//! Each thread begins with a share of the blocks of its own, the same ones in every job of so many, so that what they read
+//! is still in its caches; then it helps the others.
 #![allow(unsafe_code, reason = "runs kernels of compiled code on several threads")]
 
 use crate::{Kernel, ParallelFor};
@@ -30,17 +33,24 @@ struct Shared {
     state: AtomicU64,
     kernel: AtomicPtr<c_void>,
     cx: AtomicPtr<c_void>,
-    blocks: AtomicI64,
     /// Blocks handed out at once.
     grain: AtomicI64,
-    next: AtomicI64,
+    /// One a thread, that of the caller first.
+    shares: Vec<Share>,
     /// Held by the thread whose job it is; a second caller runs its work alone.
     caller: Mutex<()>,
     sleepers: AtomicU64,
     sleeping: Mutex<()>,
     wake: Condvar,
     stop: AtomicBool,
-    threads: usize,
+}
+
+/// The blocks of one thread's share that nobody has taken yet; on cache lines of its own.
+#[derive(Default)]
+#[repr(align(128))]
+struct Share {
+    next: AtomicI64,
+    end: AtomicI64,
 }
 
 const OPEN: u64 = 1 << 32;
@@ -72,7 +82,7 @@ impl Pool {
         for number in 1..threads {
             let shared = pool.shared.clone();
             let started =
-                std::thread::Builder::new().name(format!("kernel-{number}")).spawn(move || shared.work());
+                std::thread::Builder::new().name(format!("kernel-{number}")).spawn(move || shared.work(number));
             pool.workers.push(started.map_err(|fault| {
                 Diagnostic::error("E0809", format!("thread {number} of {threads} did not start: {fault}"))
             })?);
@@ -81,7 +91,7 @@ impl Pool {
     }
 
     pub fn threads(&self) -> usize {
-        self.shared.threads
+        self.shared.shares.len()
     }
 
     /// What compiled code takes as `parallel_for` and `pool`. With one thread it calls its kernels itself.
@@ -124,15 +134,13 @@ impl Shared {
             state: AtomicU64::new(0),
             kernel: AtomicPtr::new(std::ptr::null_mut()),
             cx: AtomicPtr::new(std::ptr::null_mut()),
-            blocks: AtomicI64::new(0),
             grain: AtomicI64::new(1),
-            next: AtomicI64::new(0),
+            shares: (0..threads).map(|_| Share::default()).collect(),
             caller: Mutex::new(()),
             sleepers: AtomicU64::new(0),
             sleeping: Mutex::new(()),
             wake: Condvar::new(),
             stop: AtomicBool::new(false),
-            threads,
         }
     }
 
@@ -149,16 +157,23 @@ impl Shared {
         // The job is closed and nobody is inside: these words are this thread's alone until the state is stored.
         self.kernel.store(kernel as *mut c_void, Ordering::Relaxed);
         self.cx.store(cx, Ordering::Relaxed);
-        self.blocks.store(blocks, Ordering::Relaxed);
-        self.grain.store((blocks / (self.threads as i64 * RANGES_PER_THREAD)).max(1), Ordering::Relaxed);
-        self.next.store(0, Ordering::Relaxed);
+        let threads = self.shares.len() as i64;
+        self.grain.store((blocks / (threads * RANGES_PER_THREAD)).max(1), Ordering::Relaxed);
+        let (each, more) = (blocks / threads, blocks % threads);
+        let mut first = 0;
+        for (share, number) in self.shares.iter().zip(0..) {
+            let end = first + each + i64::from(number < more);
+            share.next.store(first, Ordering::Relaxed);
+            share.end.store(end, Ordering::Relaxed);
+            first = end;
+        }
         let generation = (self.state.load(Ordering::Relaxed) & !(OPEN | INSIDE)).wrapping_add(GENERATION);
         self.state.store(generation | OPEN, Ordering::SeqCst);
         if self.sleepers.load(Ordering::SeqCst) > 0 {
             let _guard = lock(&self.sleeping);
             self.wake.notify_all();
         }
-        self.take_blocks(kernel, cx);
+        self.take_blocks(0, kernel, cx);
         self.state.fetch_and(!OPEN, Ordering::SeqCst);
         let mut turns = 0u32;
         while self.state.load(Ordering::Acquire) & INSIDE != 0 {
@@ -176,22 +191,27 @@ impl Shared {
         }
     }
 
-    fn take_blocks(&self, kernel: Kernel, cx: *mut c_void) {
-        let (blocks, grain) = (self.blocks.load(Ordering::Relaxed), self.grain.load(Ordering::Relaxed));
+    fn take_blocks(&self, number: usize, kernel: Kernel, cx: *mut c_void) {
+        let grain = self.grain.load(Ordering::Relaxed);
         INSIDE_JOB.set(true);
-        loop {
-            let from = self.next.fetch_add(grain, Ordering::Relaxed);
-            if from >= blocks {
-                break;
+        let (before, own) = self.shares.split_at(number);
+        for share in own.iter().chain(before) {
+            let end = share.end.load(Ordering::Relaxed);
+            loop {
+                let from = share.next.fetch_add(grain, Ordering::Relaxed);
+                if from >= end {
+                    break;
+                }
+                // SAFETY: each range of blocks is handed out once; compiled code allows ranges on several threads at
+                // once.
+                unsafe { kernel(cx, from, end.min(from.saturating_add(grain))) };
             }
-            // SAFETY: each range of blocks is handed out once; compiled code allows ranges on several threads at once.
-            unsafe { kernel(cx, from, blocks.min(from.saturating_add(grain))) };
         }
         INSIDE_JOB.set(false);
     }
 
     /// A worker's life.
-    fn work(&self) {
+    fn work(&self, number: usize) {
         let mut served = 0;
         while let Some(state) = self.wait_for_job(served) {
             let joined = state + 1;
@@ -202,7 +222,7 @@ impl Shared {
             // SAFETY: inside an open job the word holds the function that the caller stored before opening it.
             let kernel =
                 unsafe { std::mem::transmute::<*mut c_void, Kernel>(self.kernel.load(Ordering::Relaxed)) };
-            self.take_blocks(kernel, self.cx.load(Ordering::Relaxed));
+            self.take_blocks(number, kernel, self.cx.load(Ordering::Relaxed));
             self.state.fetch_sub(1, Ordering::Release);
         }
     }
