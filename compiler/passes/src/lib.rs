@@ -17,6 +17,7 @@ mod precision;
 mod rebuild;
 pub mod rematerialise;
 pub mod simplify;
+mod sink;
 mod tape;
 
 pub use pass::{Changed, Pass, PassCx};

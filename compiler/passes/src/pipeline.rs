@@ -2,7 +2,7 @@
 
 use crate::{
     Changed, Pass, PassCx, cse, expand_composites, fold, hoist, inline, narrow, phases, precision, simplify,
-    tape,
+    sink, tape,
 };
 use graph::{FuncId, Module, print::print, verify::verify};
 use std::{collections::BTreeSet, fmt};
@@ -17,6 +17,7 @@ pub const PASSES: &[Pass] = &[
     expand_composites::PASS,
     narrow::PASS,
     hoist::PASS,
+    sink::PASS,
     phases::PASS,
     tape::PASS,
 ];
@@ -36,6 +37,7 @@ pub const COMPILED: &[Pass] = &[
     simplify::PASS,
     fold::PASS,
     hoist::PASS,
+    sink::PASS,
     narrow::PASS,
     inline::PASS,
     simplify::PASS,

@@ -81,8 +81,9 @@ impl Pool {
         let mut pool = Pool { shared, workers: Vec::new() };
         for number in 1..threads {
             let shared = pool.shared.clone();
-            let started =
-                std::thread::Builder::new().name(format!("kernel-{number}")).spawn(move || shared.work(number));
+            let started = std::thread::Builder::new()
+                .name(format!("kernel-{number}"))
+                .spawn(move || shared.work(number));
             pool.workers.push(started.map_err(|fault| {
                 Diagnostic::error("E0809", format!("thread {number} of {threads} did not start: {fault}"))
             })?);
