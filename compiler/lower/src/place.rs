@@ -221,7 +221,8 @@ impl<'a> Analysis<'a> {
             let inside = readers[index].contains(&own)
                 && readers[index].iter().all(|part| matches!(part, Part::Operation(_)));
             apart[index] = !strided[index] && !inside && readers[index].iter().any(|part| *part != own);
-            // A product that divided and took remainders for each factor would take many times as long as a copy.
+            // A product that divided and took remainders for each factor would take many times as long as a copy. Of numbers
+            // that are known it walks the digits instead.
             apart[index] |= self.users[index].iter().any(|(user, _)| {
                 forced[user.index()] && self.is_access(*user) && self.joins_moved_axes(id, *user)
             });
@@ -301,8 +302,8 @@ impl<'a> Analysis<'a> {
         )
     }
 
-    /// Whether a node moves axes and its reader then makes one of some that are no neighbours in memory: where an element
-    /// is does not follow from its index by steps then.
+    /// Whether a node moves axes and its reader then makes one of some that are no neighbours in memory, of a size that is
+    /// not known: where an element is does not follow from its index by steps then.
     fn joins_moved_axes(&self, id: NodeId, reader: NodeId) -> bool {
         let (Op::Transpose(moved), Op::Reshape(_)) = (&self.node(id).op, &self.node(reader).op) else {
             return false;
@@ -323,7 +324,9 @@ impl<'a> Analysis<'a> {
                 left[..*count].iter().map(|(extent, _)| (*extent).clone()).product::<Dim>() == *extent
             };
             if let Some(count) = (1..=left.len()).find(together) {
-                if left[..count].windows(2).any(|pair| pair[1].1 != pair[0].1 + 1) {
+                let moved = left[..count].windows(2).any(|pair| pair[1].1 != pair[0].1 + 1);
+                let dynamic = left[..count].iter().any(|(extent, _)| extent.as_const().is_none());
+                if moved && dynamic {
                     return true;
                 }
                 left = &left[count..];
