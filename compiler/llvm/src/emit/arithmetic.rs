@@ -131,14 +131,12 @@ impl Emitter<'_> {
 
     fn float_binary(&self, op: Binary, a: Val, b: Val) -> Result<Value, Error> {
         let ir = self.ir;
-        let ty = self.register_type(a.ty);
         Ok(match op {
             Binary::Add => ir.fadd(a.v, b.v),
             Binary::Sub => ir.fsub(a.v, b.v),
             Binary::Mul => ir.fmul(a.v, b.v),
             Binary::Div => ir.fdiv(a.v, b.v),
-            Binary::Min => ir.intrinsic("llvm.minimum", &[ty], &[a.v, b.v]),
-            Binary::Max => ir.intrinsic("llvm.maximum", &[ty], &[a.v, b.v]),
+            Binary::Min | Binary::Max => self.math(a.ty).extremum(op == Binary::Max, a.v, b.v),
             Binary::Rem => self.math(a.ty).floor_remainder(a.v, b.v),
             Binary::Pow => self.math(a.ty).pow(a.v, b.v),
             Binary::Atan2 => self.math(a.ty).atan2(a.v, b.v),

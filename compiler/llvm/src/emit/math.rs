@@ -26,8 +26,8 @@ pub(crate) struct Math<'a> {
     lanes: u32,
     /// Of f64, not of f32.
     double: bool,
-    /// Whether a vector of this many lanes is multiplied with powers of two by one instruction.
-    scales: bool,
+    /// Whether the lanes are one register or several of a processor with AVX-512.
+    vectors: bool,
     float: Type,
     /// The integer type of as many bits and lanes.
     int: Type,
@@ -53,8 +53,8 @@ impl<'a> Math<'a> {
         let float = register_type(ir, Ty::vector(dtype, lanes));
         let int = ir.vector(ir.int(if double { 64 } else { 32 }), u32::from(lanes));
         let bits = u32::from(lanes) * if double { 64 } else { 32 };
-        let scales = target.has_avx512() && matches!(bits, 128 | 256 | 512);
-        Math { ir, target, lanes: u32::from(lanes), double, scales, float, int }
+        let vectors = target.has_avx512() && (bits >= 128 && bits.is_power_of_two());
+        Math { ir, target, lanes: u32::from(lanes), double, vectors, float, int }
     }
 
     /// One rounding where the target has the instruction, two elsewhere.
@@ -198,7 +198,7 @@ impl<'a> Math<'a> {
 
     /// 2ⁿ within the normal exponents.
     fn power(&self, n: Nearest) -> Value {
-        if self.scales { self.scale_by_instruction(self.c(1.0), n.float) } else { self.power_of_two(n.low) }
+        if self.vectors { self.scale_by_instruction(self.c(1.0), n.float) } else { self.power_of_two(n.low) }
     }
 
     /// The nearest integer of a small number. Whatever NaN gives is harmless.
@@ -227,7 +227,7 @@ impl<'a> Math<'a> {
 
     /// a · 2ⁿ, rounded once, for |n| ≤ 2 · bias and numbers a near 1.
     fn scale(&self, a: Value, n: Nearest) -> Value {
-        if self.scales {
+        if self.vectors {
             return self.scale_by_instruction(a, n.float);
         }
         // In two steps, since 2ⁿ itself may be infinite or denormal where the result is not. Shifted to the exponent,
@@ -242,16 +242,49 @@ impl<'a> Math<'a> {
     }
 
     fn scale_by_instruction(&self, a: Value, n: Value) -> Value {
-        let ir = self.ir;
-        let bits = self.lanes * if self.double { 64 } else { 32 };
-        let name = format!("llvm.x86.avx512.mask.scalef.p{}.{bits}", if self.double { "d" } else { "s" });
-        let all_lanes = ir.const_int(ir.int(self.lanes.max(8)), -1);
-        let mut arguments = vec![a, n, ir.zero(self.float), all_lanes];
-        if bits == 512 {
-            // As the rounding mode of the thread says.
-            arguments.push(ir.const_int(ir.int(32), 4));
+        self.by_instruction("scalef", &[a, n], &[])
+    }
+
+    /// The larger one, or the smaller one; NaN if there is one, and 0 is larger than −0.
+    pub fn extremum(&self, max: bool, a: Value, b: Value) -> Value {
+        if !self.vectors {
+            let name = if max { "llvm.maximum" } else { "llvm.minimum" };
+            return self.ir.intrinsic(name, &[self.float], &[a, b]);
         }
-        ir.intrinsic(&name, &[], &arguments)
+        // The sign is that of what is chosen; of a NaN and a number it chooses the number.
+        let kind = self.ir.const_int(self.ir.int(32), if max { 0b0101 } else { 0b0100 });
+        let chosen = self.by_instruction("range", &[a, b], &[kind]);
+        self.select(self.cmp(LLVMRealUNO, a, b), self.add(a, b), chosen)
+    }
+
+    /// An instruction of AVX-512 on all lanes of each register.
+    fn by_instruction(&self, name: &str, operands: &[Value], constants: &[Value]) -> Value {
+        let ir = self.ir;
+        let element = if self.double { 64 } else { 32 };
+        let bits = self.lanes * element;
+        let lanes = self.lanes.min(512 / element);
+        let name =
+            format!("llvm.x86.avx512.mask.{name}.p{}.{}", if self.double { "d" } else { "s" }, bits.min(512));
+        let zero = ir.zero(ir.vector(if self.double { ir.f64() } else { ir.f32() }, lanes));
+        let all_lanes = ir.const_int(ir.int(lanes.max(8)), -1);
+        let one = |from: u32| {
+            let part = |operand: &Value| if bits > 512 { ir.slice(*operand, from, lanes) } else { *operand };
+            let mut arguments: Vec<Value> = operands.iter().map(part).collect();
+            arguments.extend(constants.iter().copied().chain([zero, all_lanes]));
+            if bits >= 512 {
+                // As the rounding mode of the thread says.
+                arguments.push(ir.const_int(ir.int(32), 4));
+            }
+            ir.intrinsic(&name, &[], &arguments)
+        };
+        let mut parts: Vec<Value> = (0..self.lanes).step_by(lanes as usize).map(one).collect();
+        let mut wide = i64::from(lanes);
+        while parts.len() > 1 {
+            wide *= 2;
+            let both: Vec<i64> = (0..wide).collect();
+            parts = parts.chunks(2).map(|pair| ir.shuffle(pair[0], pair[1], &both)).collect();
+        }
+        parts[0]
     }
 
     /// a · 2ⁿ where a and the result are normal numbers; anything for NaN.
