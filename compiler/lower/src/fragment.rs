@@ -6,6 +6,7 @@ use crate::{
     draft::{Draft, DraftControl, DraftStep, Store},
     emit::emit_group,
     group::{Groups, Kind, form_groups},
+    kept,
     literal::literal,
     measure::measure,
     place::{Analysis, Place},
@@ -101,6 +102,7 @@ impl<'m> Unit<'m> {
 
         if options.fusion == Fusion::Groups {
             rowwise::join(&mut draft.steps, &function.facts);
+            kept::keep(&mut draft.steps);
         }
 
         let mut refs = References::new(&analysis, &groups, &draft, self);

@@ -15,6 +15,7 @@ mod emit;
 mod entry;
 mod fragment;
 mod group;
+mod kept;
 mod lifetimes;
 mod literal;
 mod measure;

@@ -5,7 +5,10 @@ use crate::{
     network::{Net, dims, fixed, inputs, shape},
 };
 use graph::{DType, Module, Op, Role, ops};
-use kernel::{Binary, Combine, Unary};
+use kernel::{
+    Binary, Combine, Expr, Unary,
+    transform::{visit_expr, visit_stmts},
+};
 use shape::Dim;
 
 fn everywhere(module: &Module, entry: graph::FuncId, sizes: &[&[(&str, i64)]], f32_tolerance: f64) {
@@ -126,6 +129,48 @@ fn element_chains_are_one_kernel() {
     let fused = lowered(&module, entry, F64).kernels.len();
     let single = lowered(&module, entry, NODES).kernels.len();
     assert!(fused <= 24 && single > 2 * fused, "{fused} kernels fused, {single} node by node");
+}
+
+/// How often kernels take an exponential, in the text.
+fn exponentials(kernels: &[kernel::Kernel]) -> usize {
+    let mut count = 0;
+    for kernel in kernels {
+        visit_stmts(&kernel.body, &mut |expr| {
+            visit_expr(expr, &mut |e| count += usize::from(matches!(e, Expr::Unary(Unary::Exp, _))));
+        });
+    }
+    count
+}
+
+#[test]
+fn exponentials_of_a_row_are_kept() {
+    for (columns, count) in [(1024, 1), (100_000, 2)] {
+        let mut net = Net::new();
+        let x = net.input(DType::Float, shape(&[&Dim::from(20i64), &Dim::from(columns)]));
+        let p = net.softmax(x);
+        net.result("p", Role::Output, p);
+        let (module, entry) = net.finish();
+        let kernels = lowered(&module, entry, F32).kernels;
+        assert_eq!(kernels.len(), 1, "{columns} columns");
+        assert_eq!(exponentials(&kernels), count, "{columns} columns");
+        if columns == 1024 {
+            everywhere(&module, entry, &[&[]], 1e-5);
+        }
+    }
+}
+
+/// What is read must be what was kept: the second exponential is of a row that was written in between.
+#[test]
+fn what_was_written_since_is_worked_out_again() {
+    let mut net = Net::new();
+    let full = shape(&[&Dim::from(20i64), &Dim::from(64i64)]);
+    let x = net.input(DType::Float, full);
+    let p = net.softmax(x);
+    let q = net.softmax(p);
+    net.result("q", Role::Output, q);
+    let (module, entry) = net.finish();
+    assert_eq!(exponentials(&lowered(&module, entry, F32).kernels), 2);
+    everywhere(&module, entry, &[&[]], 1e-5);
 }
 
 #[test]
