@@ -24,6 +24,8 @@ pub struct DraftCall {
     pub measured: Option<Measured>,
     /// The kernel row by row, where it is made that way.
     pub rowwise: Option<Rowwise>,
+    /// The same kernel element by element, for neighbours that have a row where it has an element.
+    pub elementwise: Option<Rowwise>,
 }
 
 /// A loop, a branch or a copy. It speaks of stores by their number, as of arguments, and of its workspace as if it began at
@@ -74,12 +76,14 @@ pub struct Body {
     /// What each argument is, in order of the kernel's buffers.
     pub arguments: Vec<Store>,
     pub rowwise: Option<Rowwise>,
+    pub elementwise: Option<Rowwise>,
     bound: Vec<(Store, Space, BufferId)>,
 }
 
 impl Body {
     pub fn new(name: String) -> Body {
-        Body { kernel: Kernel::new(name), arguments: Vec::new(), rowwise: None, bound: Vec::new() }
+        let (rowwise, elementwise) = (None, None);
+        Body { kernel: Kernel::new(name), arguments: Vec::new(), rowwise, elementwise, bound: Vec::new() }
     }
 
     /// The buffer of a value, seen as one row of all its elements.
@@ -101,7 +105,7 @@ impl Body {
     }
 
     pub fn finish(self, work: Dim) -> DraftCall {
-        let Body { kernel, arguments, rowwise, .. } = self;
-        DraftCall { kernel, buffers: arguments, work, measured: None, rowwise }
+        let Body { kernel, arguments, rowwise, elementwise, .. } = self;
+        DraftCall { kernel, buffers: arguments, work, measured: None, rowwise, elementwise }
     }
 }

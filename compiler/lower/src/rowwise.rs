@@ -1,7 +1,8 @@
 //! Neighbouring kernels that do something for each row of the same rows, as one: softmax is a maximum, a sum and a
 //! quotient of each row, and a row that has just been read is still in the cache when the next of them wants it.
 //!
-//! Two kernels may be one where the later reads, of what the earlier writes, nothing but the row in hand.
+//! Two kernels may be one where the later reads, of what the earlier writes, nothing but the row in hand. What is done with
+//! one number a row, as the root of a variance, is done between the two that have rows.
 
 use crate::{
     draft::{DraftCall, DraftStep, Store},
@@ -111,17 +112,25 @@ pub fn join(draft: &mut Vec<DraftStep>, facts: &Facts) {
 
 /// Makes `earlier` do both; gives `later` back where that cannot be.
 fn join_calls(earlier: &mut DraftCall, later: DraftCall, facts: &Facts) -> Option<DraftCall> {
-    let (Some(first), Some(second)) = (&earlier.rowwise, &later.rowwise) else { return Some(later) };
-    if !may_join(first, second, facts) {
-        return Some(later);
-    }
+    // What follows from each sum is done where the sum is; two that know nothing of rows stay vectors.
+    let ways = [
+        (&earlier.rowwise, &later.rowwise),
+        (&earlier.rowwise, &later.elementwise),
+        (&earlier.elementwise, &later.rowwise),
+    ];
+    let fitting = ways.into_iter().find_map(|way| match way {
+        (Some(first), Some(second)) if may_join(first, second, facts) => {
+            Some((first.clone(), second.clone()))
+        }
+        _ => None,
+    });
+    let Some((mut first, second)) = fitting else { return Some(later) };
     let mut buffers = earlier.buffers.clone();
     buffers.extend(later.buffers.iter().filter(|store| !earlier.buffers.contains(store)));
     let all = |call: &DraftCall| call.kernel.buffers.values().iter().all(|buffer| buffer.space.is_argument());
     if buffers.len() > MAX_BUFFERS || !all(earlier) || !all(&later) {
         return Some(later);
     }
-    let (mut first, second) = (first.clone(), second.clone());
     let kernel = &mut earlier.kernel;
     let extent = first.rows();
     let row = kernel.var("row", Ty::INDEX);
@@ -142,6 +151,7 @@ fn join_calls(earlier: &mut DraftCall, later: DraftCall, facts: &Facts) -> Optio
         (a, b) => a.or(b),
     };
     earlier.rowwise = Some(Rowwise { axes, inside: body, per_block, accesses: first.accesses });
+    earlier.elementwise = None;
     None
 }
 

@@ -270,16 +270,17 @@ impl<'a, 'b> Nest<'a, 'b> {
 
     /// Does this for each row of the output axes that are left; tells neighbours of the same rows about it.
     fn for_each_row(&mut self, rows: Rows, inside: Vec<Stmt>) {
-        let body = &mut self.composer.body;
         if self.part.is_none() {
-            let store_of = |buffer: BufferId| body.arguments.get(buffer.index()).copied();
-            let element = [&self.inner[..], &self.epilogue[..]];
-            let accesses = accesses(&element, &self.out, &self.composer.ranges, &store_of);
-            let (axes, per_block) = (self.out.clone(), rows.per_block);
-            body.rowwise =
-                accesses.map(|accesses| Rowwise { axes, inside: inside.clone(), per_block, accesses });
+            self.composer.body.rowwise = self.rowwise(&self.out, &rows, &inside);
         }
-        rows.set(&mut body.kernel, &self.out, inside);
+        rows.set(&mut self.composer.body.kernel, &self.out, inside);
+    }
+
+    fn rowwise(&self, axes: &[Axis], rows: &Rows, inside: &[Stmt]) -> Option<Rowwise> {
+        let store_of = |buffer: BufferId| self.composer.body.arguments.get(buffer.index()).copied();
+        let element = [&self.inner[..], &self.epilogue[..]];
+        let accesses = accesses(&element, axes, &self.composer.ranges, &store_of)?;
+        Some(Rowwise { axes: axes.to_vec(), inside: inside.to_vec(), per_block: rows.per_block, accesses })
     }
 
     fn vector_side(&self, full: u16) -> Side {
@@ -367,6 +368,10 @@ impl<'a, 'b> Nest<'a, 'b> {
             self.for_each_row(Rows { per_block: 1 }, body);
             return;
         };
+        if self.heroes.is_empty() && self.out.is_empty() {
+            let (axes, rows) = (std::slice::from_ref(&vector), Rows::for_work(each));
+            self.composer.body.elementwise = self.rowwise(axes, &rows, &body);
+        }
         let blocks = Blocks::split(&vector.extent, &self.out, each, lanes);
         let (mut from, mut to) = (Expr::int(0), Expr::dim(&vector.extent));
         if let Some(chunk) = blocks.chunk {

@@ -159,6 +159,29 @@ fn exponentials_of_a_row_are_kept() {
     }
 }
 
+/// The root of each row's variance stands between two kernels that have the row.
+#[test]
+fn a_normalisation_is_one_kernel() {
+    let mut net = Net::new();
+    let full = shape(&[&Dim::from(20i64), &Dim::from(96i64)]);
+    let x = net.input(DType::Float, full.clone());
+    let mut b = net.b();
+    let sum = b.reduce(Combine::Sum, &[1], x);
+    let count = b.full_like(sum, 96.0);
+    let mean = b.binary(Binary::Div, sum, count);
+    let mean = b.spread(mean, &[1], &full);
+    let centred = b.binary(Binary::Sub, x, mean);
+    let squares = b.binary(Binary::Mul, centred, centred);
+    let squares = b.reduce(Combine::Sum, &[1], squares);
+    let root = b.unary(Unary::Sqrt, squares);
+    let root = b.spread(root, &[1], &full);
+    let y = b.binary(Binary::Div, centred, root);
+    net.result("y", Role::Output, y);
+    let (module, entry) = net.finish();
+    assert_eq!(lowered(&module, entry, F32).kernels.len(), 1);
+    everywhere(&module, entry, &[&[]], 1e-5);
+}
+
 /// What is read must be what was kept: the second exponential is of a row that was written in between.
 #[test]
 fn what_was_written_since_is_worked_out_again() {
