@@ -8,13 +8,16 @@ mod halves;
 pub(crate) mod math;
 mod memory;
 mod stmt;
+mod stream;
 mod strided;
 
 use crate::ir::{Block, Ir, Metadata, Type, Value};
 use crate::{Error, Target};
 use dims::Dims;
 use kernel::{BufferId, DType, Kernel, Space, Ty, VarId};
+use llvm_sys::LLVMIntPredicate::{LLVMIntEQ, LLVMIntSLT};
 use shape::{Dim, Symbol};
+use stream::Streams;
 
 /// Words of `cx` before the buffers' addresses: the status' address and the dims'.
 pub(crate) const CONTEXT_HEADER: usize = 2;
@@ -56,6 +59,8 @@ pub(crate) struct Emitter<'a> {
     status: Value,
     /// Where a block of the grid ends.
     block_end: Block,
+    /// What is written past caches.
+    streams: Option<&'a Streams>,
 }
 
 /// Emits `kernel` under `name`. `symbols` is the order in which callers lay out the dynamic dimensions.
@@ -77,18 +82,7 @@ pub(crate) fn emit(
     let buffers = buffer_slots(ir, kernel, cx, &dims)?;
 
     ir.at(start);
-    let (header, body, latch, exit) = (ir.block(), ir.block(), ir.block(), ir.block());
-    ir.jump(header);
-    ir.at(header);
-    let block = ir.phi(ir.int(64), &[(from, start)]);
-    ir.branch(ir.icmp(llvm_sys::LLVMIntPredicate::LLVMIntSLT, block, to), body, exit);
-    ir.at(latch);
-    ir.add_incoming(block, &[(ir.add(block, ir.i64(1)), latch)]);
-    ir.jump(header);
-    ir.at(exit);
-    ir.ret(None);
-
-    ir.at(body);
+    let streams = Streams::of(kernel, target);
     let mut emitter = Emitter {
         ir,
         target,
@@ -98,13 +92,59 @@ pub(crate) fn emit(
         buffers,
         dims,
         status,
-        block_end: latch,
+        block_end: start,
+        streams: None,
     };
-    emitter.vars[kernel.block.index()] = Slot::Value(block);
-    emitter.statements(&kernel.body)?;
-    ir.jump(latch);
+    if let Some(streams) = &streams {
+        let (lines, plain) = (ir.block(), ir.block());
+        ir.branch(emitter.on_lines(streams), lines, plain);
+        ir.at(lines);
+        emitter.streams = Some(streams);
+        emitter.blocks(from, to)?;
+        ir.at(plain);
+        emitter.streams = None;
+    }
+    emitter.blocks(from, to)?;
     ir.close_entry(start);
     Ok(())
+}
+
+impl Emitter<'_> {
+    /// The loop over blocks, and the end of the function.
+    fn blocks(&mut self, from: Value, to: Value) -> Result<(), Error> {
+        let ir = self.ir;
+        let start = ir.here();
+        let (header, body, latch, exit) = (ir.block(), ir.block(), ir.block(), ir.block());
+        ir.jump(header);
+        ir.at(header);
+        let block = ir.phi(ir.int(64), &[(from, start)]);
+        ir.branch(ir.icmp(LLVMIntSLT, block, to), body, exit);
+        ir.at(latch);
+        ir.add_incoming(block, &[(ir.add(block, ir.i64(1)), latch)]);
+        ir.jump(header);
+        ir.at(exit);
+        if self.streams.is_some() {
+            // Other threads see what was written past caches no later than that the blocks are done.
+            ir.intrinsic("llvm.x86.sse.sfence", &[], &[]);
+        }
+        ir.ret(None);
+
+        ir.at(body);
+        self.block_end = latch;
+        self.vars[self.kernel.block.index()] = Slot::Value(block);
+        self.statements(&self.kernel.body)?;
+        ir.jump(latch);
+        Ok(())
+    }
+
+    /// Whether the buffers begin with cache lines.
+    fn on_lines(&self, streams: &Streams) -> Value {
+        let ir = self.ir;
+        let addresses =
+            streams.buffers().iter().map(|id| ir.ptr_to_int(self.buffers[id.index()].base, ir.int(64)));
+        let any = addresses.reduce(|a, b| ir.or(a, b)).unwrap_or(ir.i64(0));
+        ir.icmp(LLVMIntEQ, ir.and(any, ir.i64(63)), ir.i64(0))
+    }
 }
 
 pub(crate) fn kernel_type(ir: &Ir) -> Type {

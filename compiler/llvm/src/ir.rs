@@ -373,7 +373,7 @@ impl Ir {
         trunc => LLVMBuildTrunc, zext => LLVMBuildZExt, sext => LLVMBuildSExt,
         fptrunc => LLVMBuildFPTrunc, fpext => LLVMBuildFPExt,
         sitofp => LLVMBuildSIToFP, uitofp => LLVMBuildUIToFP, fptosi => LLVMBuildFPToSI,
-        bitcast => LLVMBuildBitCast,
+        bitcast => LLVMBuildBitCast, ptr_to_int => LLVMBuildPtrToInt,
     }
 
     pub fn fneg(&self, a: Value) -> Value {
@@ -589,6 +589,13 @@ impl Ir {
         let mut raw: Vec<LLVMMetadataRef> = operands.iter().map(|node| node.0).collect();
         // SAFETY: LLVM copies the list.
         Metadata(unsafe { LLVMMDNodeInContext2(self.context, raw.as_mut_ptr(), raw.len()) })
+    }
+
+    /// A node of one 32-bit number.
+    pub fn metadata_number(&self, value: i64) -> Metadata {
+        // SAFETY: a constant of this context.
+        let number = unsafe { LLVMValueAsMetadata(self.const_int(self.int(32), value).0) };
+        self.metadata_node(&[Metadata(number)])
     }
 
     pub fn annotate(&self, instruction: Value, kind: &str, node: Metadata) {

@@ -21,5 +21,7 @@ mod memory;
 mod plans;
 #[path = "all/speed.rs"]
 mod speed;
+#[path = "all/stream.rs"]
+mod stream;
 #[path = "all/targets.rs"]
 mod targets;

@@ -136,7 +136,14 @@ impl Emitter<'_> {
             _ => value.v,
         };
         let access = match (place, mask) {
-            (Place::At(address), None) => ir.store(stored, address, align),
+            (Place::At(address), None) => match self.streams.and_then(|it| it.alignment(buffer, index, ty)) {
+                Some(align) => {
+                    let access = ir.store(stored, address, align);
+                    ir.annotate(access, "nontemporal", ir.metadata_number(1));
+                    access
+                }
+                None => ir.store(stored, address, align),
+            },
             (Place::At(address), Some(mask)) => ir.masked_store(stored, address, align, mask),
             (Place::Strided(first, strided), mask) => {
                 let element = self.memory_type(Ty::scalar(ty.dtype));

@@ -173,8 +173,9 @@ fn a_normalisation_is_one_kernel() {
     let centred = b.binary(Binary::Sub, x, mean);
     let squares = b.binary(Binary::Mul, centred, centred);
     let squares = b.reduce(Combine::Sum, &[1], squares);
-    let root = b.unary(Unary::Sqrt, squares);
-    let root = b.spread(root, &[1], &full);
+    let column = b.reshape(squares, &shape(&[&Dim::from(20i64), &Dim::from(1i64)]));
+    let root = b.unary(Unary::Sqrt, column);
+    let root = b.broadcast(root, &full);
     let y = b.binary(Binary::Div, centred, root);
     net.result("y", Role::Output, y);
     let (module, entry) = net.finish();
