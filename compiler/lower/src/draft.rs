@@ -25,7 +25,7 @@ pub struct DraftCall {
     /// The kernel row by row, where it is made that way.
     pub rowwise: Option<Rowwise>,
     /// The same kernel element by element, for neighbours that have a row where it has an element.
-    pub elementwise: Option<Rowwise>,
+    pub elementwise: Option<Box<Rowwise>>,
 }
 
 /// A loop, a branch or a copy. It speaks of stores by their number, as of arguments, and of its workspace as if it began at
@@ -76,7 +76,7 @@ pub struct Body {
     /// What each argument is, in order of the kernel's buffers.
     pub arguments: Vec<Store>,
     pub rowwise: Option<Rowwise>,
-    pub elementwise: Option<Rowwise>,
+    pub elementwise: Option<Box<Rowwise>>,
     bound: Vec<(Store, Space, BufferId)>,
 }
 

@@ -114,9 +114,9 @@ pub fn join(draft: &mut Vec<DraftStep>, facts: &Facts) {
 fn join_calls(earlier: &mut DraftCall, later: DraftCall, facts: &Facts) -> Option<DraftCall> {
     // What follows from each sum is done where the sum is; two that know nothing of rows stay vectors.
     let ways = [
-        (&earlier.rowwise, &later.rowwise),
-        (&earlier.rowwise, &later.elementwise),
-        (&earlier.elementwise, &later.rowwise),
+        (earlier.rowwise.as_ref(), later.rowwise.as_ref()),
+        (earlier.rowwise.as_ref(), later.elementwise.as_deref()),
+        (earlier.elementwise.as_deref(), later.rowwise.as_ref()),
     ];
     let fitting = ways.into_iter().find_map(|way| match way {
         (Some(first), Some(second)) if may_join(first, second, facts) => {

@@ -84,10 +84,10 @@ impl Streams {
     fn stores(&self, kernel: &Kernel, body: &[Stmt], found: &mut Vec<BufferId>) {
         for stmt in body {
             match stmt {
-                Stmt::Store { buffer, index, value, mask: None } => {
-                    if self.whole_part(index, kernel.ty(value)).is_some() {
-                        found.push(*buffer);
-                    }
+                Stmt::Store { buffer, index, value, mask: None }
+                    if self.whole_part(index, kernel.ty(value)).is_some() =>
+                {
+                    found.push(*buffer);
                 }
                 Stmt::For { body, .. } => self.stores(kernel, body, found),
                 Stmt::If { then, otherwise, .. } => {

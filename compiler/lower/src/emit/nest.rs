@@ -370,7 +370,7 @@ impl<'a, 'b> Nest<'a, 'b> {
         };
         if self.heroes.is_empty() && self.out.is_empty() {
             let (axes, rows) = (std::slice::from_ref(&vector), Rows::for_work(each));
-            self.composer.body.elementwise = self.rowwise(axes, &rows, &body);
+            self.composer.body.elementwise = self.rowwise(axes, &rows, &body).map(Box::new);
         }
         let blocks = Blocks::split(&vector.extent, &self.out, each, lanes);
         let (mut from, mut to) = (Expr::int(0), Expr::dim(&vector.extent));
