@@ -7,6 +7,7 @@
 
 mod parts;
 mod phases;
+mod single;
 mod tiles;
 
 use self::parts::{Parts, Value};
@@ -52,6 +53,7 @@ pub fn emit_attention(
         queries: &parts.query.extent,
         keys: &parts.key.extent,
         columns: &parts.column.extent,
+        depth: &parts.depth.extent,
     };
     let schedule = attention::choose(&problem);
     let outputs = outputs(&mut c, groups, index, attention, &parts);
@@ -72,7 +74,7 @@ pub fn emit_attention(
 
 /// A block's own memory.
 struct Buffers {
-    /// The tile's queries, `[depth][queries]`.
+    /// The tile's queries, `[depth][queries]`; a single one the other way round, as its scores.
     queries: BufferId,
     /// Scores, then their exponentials, `[keys][queries]`.
     scores: BufferId,
@@ -98,9 +100,15 @@ impl Buffers {
         let depth = parts.depth.extent.clone();
         let mut local =
             |name: &str, shape: [Dim; 2]| c.body.kernel.buffer(name, parts.dtype, shape.into(), Space::Local);
+        let (queries, scores) = match schedule.single {
+            Some(single) => {
+                ([wide.clone(), Dim::from(single.padded_depth)], [wide.clone(), Dim::from(schedule.part)])
+            }
+            None => ([depth, wide.clone()], [Dim::from(schedule.part), wide.clone()]),
+        };
         Buffers {
-            queries: local("queries", [depth, wide.clone()]),
-            scores: local("scores", [Dim::from(schedule.part), wide.clone()]),
+            queries: local("queries", queries),
+            scores: local("scores", scores),
             sums: local("sums", [wide.clone(), Dim::from(schedule.padded_columns)]),
             rows: local("rows", [Dim::from(4i64), wide]),
         }
@@ -211,7 +219,11 @@ impl Block<'_, '_> {
 
     /// What one tile of queries takes.
     fn tile(&mut self, first: VarId, until: VarId, keys: VarId) -> Result<Vec<Stmt>, Unsupported> {
-        let mut body = self.load_queries(first);
+        let single = self.schedule.single;
+        let mut body = match single {
+            Some(single) => self.load_one(single),
+            None => self.load_queries(first),
+        };
         body.push(Stmt::Let { var: self.parts.query.var, value: Expr::Var(first) });
         body.extend(self.start());
         let from = self.c.body.kernel.var("part", Ty::INDEX);
@@ -219,9 +231,18 @@ impl Block<'_, '_> {
         let part = self.schedule.part;
         let mut pass =
             vec![Stmt::Let { var: to, value: min(Expr::Var(from).add(Expr::int(part)), Expr::Var(keys)) }];
-        pass.extend(self.scores(from, to));
-        pass.extend(self.largest(from, to)?);
-        pass.extend(self.terms(from, to)?);
+        match single {
+            Some(single) => {
+                pass.extend(self.scores_of_one(single, from, to));
+                pass.extend(self.largest_of_one(single, from, to)?);
+                pass.extend(self.terms_of_one(single, from, to)?);
+            }
+            None => {
+                pass.extend(self.scores(from, to));
+                pass.extend(self.largest(from, to)?);
+                pass.extend(self.terms(from, to)?);
+            }
+        }
         pass.extend(self.sums(first, until, from, to));
         if self.schedule.whole {
             body.push(Stmt::Let { var: from, value: Expr::int(0) });
@@ -272,12 +293,23 @@ impl Block<'_, '_> {
         let wide = self.schedule.queries();
         let exact = query.extent.as_const().is_some_and(|extent| extent % wide == 0);
         let limit = (!exact).then(|| Expr::dim(&query.extent));
-        let what = Widen { var: query.var, lanes: self.wide(), limit, ranges: &self.c.ranges };
+        self.along((query.var, self.wide(), limit), lets, value, known)
+    }
+
+    /// What a value is for so many steps of a variable; those past the limit read nothing.
+    fn along(
+        &mut self,
+        (var, lanes, limit): (VarId, u16, Option<Expr>),
+        lets: &[Stmt],
+        value: &Expr,
+        known: &BTreeMap<VarId, VarId>,
+    ) -> Result<(Vec<Stmt>, Expr), Unsupported> {
+        let what = Widen { var, lanes, limit, ranges: &self.c.ranges };
         let made = widen(&mut self.c.body.kernel, lets, &what, known);
         let (stmts, wide) = made.map_err(|why| Unsupported::new(format!("internal: {}", why.0), None))?;
         let value = match value {
             Expr::Var(var) if wide.contains_key(var) => Expr::Var(wide[var]),
-            other => Expr::splat(other.clone(), self.wide()),
+            other => Expr::splat(other.clone(), lanes),
         };
         Ok((stmts, value))
     }

@@ -9,6 +9,7 @@ pub struct Problem<'a> {
     pub queries: &'a Dim,
     pub keys: &'a Dim,
     pub columns: &'a Dim,
+    pub depth: &'a Dim,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -28,6 +29,16 @@ pub struct Schedule {
     pub rows: u16,
     /// Columns, rounded up to whole tiles.
     pub padded_columns: i64,
+    /// There is one query: then keys lie across lanes, and where their scores are made the depth does.
+    pub single: Option<Single>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Single {
+    pub lanes: u16,
+    pub depth_lanes: u16,
+    /// The depth, rounded up to whole vectors.
+    pub padded_depth: i64,
 }
 
 impl Schedule {
@@ -73,6 +84,20 @@ pub fn choose(problem: &Problem<'_>) -> Schedule {
         2 | 3 if many_registers => 8,
         _ => 4,
     };
+    let single = queries.is_some_and(|queries| queries == 1).then(|| {
+        let depth = problem.depth.as_const().unwrap_or(1).max(1);
+        let depth_lanes = fitting(Some(depth));
+        let vectors = (depth + i64::from(depth_lanes) - 1) / i64::from(depth_lanes);
+        Single { lanes: full, depth_lanes, padded_depth: vectors * i64::from(depth_lanes) }
+    });
+    // One row alone has as many sums at a time as it can: each waits for the one before.
+    let column_vectors = if single.is_some() && across % 4 == 0 { 4 } else { column_vectors };
+    let part = match single {
+        Some(single) => {
+            (part + i64::from(single.lanes) - 1) / i64::from(single.lanes) * i64::from(single.lanes)
+        }
+        None => part,
+    };
     let tile = i64::from(column_lanes) * i64::from(column_vectors);
     Schedule {
         lanes,
@@ -84,6 +109,7 @@ pub fn choose(problem: &Problem<'_>) -> Schedule {
         column_vectors,
         rows: rows.min(lanes * vectors),
         padded_columns: (columns + tile - 1) / tile * tile,
+        single,
     }
 }
 

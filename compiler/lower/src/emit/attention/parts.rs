@@ -177,13 +177,16 @@ impl Parts {
             .rev()
             .filter(wide)
             .find(|index| in_weights(**index) && free(axes[**index].0.var));
-        let query = *query?;
+        let query = query.copied();
         let owners =
-            second.out.iter().filter(wide).filter(|index| **index != query && !columns.contains(index));
+            second.out.iter().filter(wide).filter(|index| Some(**index) != query && !columns.contains(index));
         let owners: Vec<Axis> = owners.map(|index| axes[*index].0.clone()).collect();
-        let query = axes[query].0.clone();
+        let query = match query {
+            Some(query) => axes[query].0.clone(),
+            None => axis(c, "q", &one).0,
+        };
         if !walks(&keys_place, key.var, depth.var)
-            || query.extent.as_const().is_some_and(|extent| extent < FEWEST)
+            || query.extent.as_const().is_some_and(|extent| extent != 1 && extent < FEWEST)
         {
             return None;
         }
@@ -206,7 +209,7 @@ impl Parts {
                 let mark = c.body.kernel.var("seen", Ty::scalar(DType::Bool));
                 taken.insert(0, (seen, mark));
                 let read = Read::of(c, attention.term, term_index, &taken);
-                read.and_then(|read| past(c, seen, read.at.first()?, query.var, key.var))
+                read.and_then(|read| past(c, seen, read.at.first()?, &query, key.var))
             }
             None => None,
         };
@@ -302,7 +305,8 @@ fn stands(lets: &[Stmt], value: &Expr, var: VarId) -> bool {
 
 /// Where a condition says that keys come no later than a query moved by something: what the number of queries up to the
 /// last is moved by to give the number of keys that any of them sees.
-fn past(c: &mut Composer<'_, '_>, condition: NodeId, at: &[Expr], query: VarId, key: VarId) -> Option<Expr> {
+fn past(c: &mut Composer<'_, '_>, condition: NodeId, at: &[Expr], query: &Axis, key: VarId) -> Option<Expr> {
+    let (query, single) = (query.var, query.extent.is_const(1));
     let (lets, value) = c.scope(|c| c.value(condition, at, None));
     let bound = |expr: &Expr| -> Expr {
         match expr {
@@ -339,14 +343,14 @@ fn past(c: &mut Composer<'_, '_>, condition: NodeId, at: &[Expr], query: VarId, 
         if is(&late, query) {
             return Some(Expr::int(less));
         }
-        if let Expr::Binary(Binary::Add, a, b) = bound(&late) {
-            let moved = if is(&a, query) {
-                b
-            } else if is(&b, query) {
-                a
-            } else {
-                continue;
-            };
+        let moved = match bound(&late) {
+            // Of one query the first is the last.
+            _ if single => Some(late),
+            Expr::Binary(Binary::Add, a, b) if is(&a, query) => Some(b),
+            Expr::Binary(Binary::Add, a, b) if is(&b, query) => Some(a),
+            _ => None,
+        };
+        if let Some(moved) = moved {
             // What it is moved by must stand before the block's loops: a constant, or a load of one place.
             let by = match bound(&moved) {
                 by @ Expr::Const(_) => by,

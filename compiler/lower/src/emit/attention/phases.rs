@@ -7,7 +7,7 @@ use super::{
 use crate::{Unsupported, emit::vector_loop::VectorLoop};
 use kernel::{Binary, Expr, Stmt, Ty, Unary, VarId};
 
-type Stmts = Result<Vec<Stmt>, Unsupported>;
+pub(super) type Stmts = Result<Vec<Stmt>, Unsupported>;
 
 impl Block<'_, '_> {
     /// Copies the tile's queries, so that one place of all of them is a vector. One beyond the last repeats it; what follows
@@ -68,11 +68,17 @@ impl Block<'_, '_> {
         let mut inner = vec![Stmt::Let { var: score, value: self.score(from) }];
         inner.extend(stmts);
         inner.push(Stmt::Assign { var: top, value: Expr::binary(Binary::Max, Expr::Var(top), value) });
-        let mut body = vec![
+        let body = vec![
             Stmt::Register { var: top, init: self.row(Row::Largest) },
             serial(self.parts.key.var, Expr::Var(from), Expr::Var(to), 1, inner),
             self.set_row(Row::Largest, Expr::Var(top)),
         ];
+        self.base(body, top)
+    }
+
+    /// What follows from the largest so far.
+    pub(super) fn base(&mut self, mut body: Vec<Stmt>, top: VarId) -> Stmts {
+        let vector = self.vector();
         let base = match self.parts.base.clone() {
             Some(base) => {
                 let given = self.c.body.kernel.var("top", vector);
@@ -99,6 +105,14 @@ impl Block<'_, '_> {
         Ok(body)
     }
 
+    /// The sum of earlier parts.
+    pub(super) fn total_before(&self) -> Expr {
+        match self.schedule.whole {
+            true => self.row(Row::Total),
+            false => Expr::binary(Binary::Mul, self.row(Row::Total), self.row(Row::Scale)),
+        }
+    }
+
     /// What is summed, in the place of the scores, and its sum.
     pub(super) fn terms(&mut self, from: VarId, to: VarId) -> Stmts {
         let term = self.parts.term.clone();
@@ -112,11 +126,7 @@ impl Block<'_, '_> {
             body.push(Stmt::Let { var, value: self.row(Row::Base) });
             given.push((base, var));
         }
-        let before = match self.schedule.whole {
-            true => self.row(Row::Total),
-            false => Expr::binary(Binary::Mul, self.row(Row::Total), self.row(Row::Scale)),
-        };
-        body.push(Stmt::Register { var: total, init: before });
+        body.push(Stmt::Register { var: total, init: self.total_before() });
         let mut inner = vec![Stmt::Let { var: score, value: self.score(from) }];
         let (stmts, value) = self.widened(&term, &given)?;
         inner.extend(stmts);

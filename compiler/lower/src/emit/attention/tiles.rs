@@ -143,7 +143,8 @@ impl Block<'_, '_> {
         for r in 0..usize::from(rows) {
             let var = kernel.var("w", Ty::scalar(dtype));
             let line = Expr::Var(key.var).sub(Expr::Var(from));
-            let index = vec![line, Expr::Var(tile).add(Expr::int(r as i64))];
+            let row = Expr::Var(tile).add(Expr::int(r as i64));
+            let index = if schedule.single.is_some() { vec![row, line] } else { vec![line, row] };
             inner.push(Stmt::Let {
                 var,
                 value: Expr::Load { buffer: self.buffers.scores, index, lanes: 1, mask: None },
@@ -175,6 +176,6 @@ fn multiplied(number: VarId, row: &[VarId], registers: &[VarId], lanes: u16) -> 
 }
 
 /// The expression with another one for a variable.
-fn put(expr: &Expr, var: VarId, value: &Expr) -> Expr {
+pub fn put(expr: &Expr, var: VarId, value: &Expr) -> Expr {
     map_expr(expr, &mut |e| if e == Expr::Var(var) { value.clone() } else { e })
 }
