@@ -61,6 +61,8 @@ pub struct Parts {
 const WIDEST: i64 = 256;
 /// Fewer queries than these fill no vector.
 const FEWEST: i64 = 4;
+/// So few keys, all of them seen, are as fast for a single query by kernels of their own.
+const FEW_KEYS: i64 = 256;
 
 impl Parts {
     pub fn of(c: &mut Composer<'_, '_>, attention: &Attention) -> Option<Parts> {
@@ -213,6 +215,10 @@ impl Parts {
             }
             None => None,
         };
+        let few = key.extent.as_const().is_some_and(|keys| keys < FEW_KEYS);
+        if query.extent.is_const(1) && few && seen.is_none() {
+            return None;
+        }
         Some(Parts {
             dtype,
             owners,
@@ -340,14 +346,19 @@ fn past(c: &mut Composer<'_, '_>, condition: NodeId, at: &[Expr], query: &Axis, 
             continue;
         }
         let less = if op == Binary::Gt { -1 } else { 0 };
-        if is(&late, query) {
+        let is_zero = |expr: &Expr| match bound(expr) {
+            Expr::Cast(_, x) => bound(&x).as_int() == Some(0),
+            other => other.as_int() == Some(0),
+        };
+        // Of one query the index is 0.
+        let is_query = |expr: &Expr| is(expr, query) || single && is_zero(expr);
+        if is_query(&late) {
             return Some(Expr::int(less));
         }
         let moved = match bound(&late) {
-            // Of one query the first is the last.
+            Expr::Binary(Binary::Add, a, b) if is_query(&a) => Some(b),
+            Expr::Binary(Binary::Add, a, b) if is_query(&b) => Some(a),
             _ if single => Some(late),
-            Expr::Binary(Binary::Add, a, b) if is(&a, query) => Some(b),
-            Expr::Binary(Binary::Add, a, b) if is(&b, query) => Some(a),
             _ => None,
         };
         if let Some(moved) = moved {
