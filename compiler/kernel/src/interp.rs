@@ -209,6 +209,7 @@ impl<'a> Machine<'a> {
                 self.set(*var, value)
             }
             Stmt::Store { buffer, index, value, mask } => self.store(*buffer, index, value, mask.as_ref()),
+            Stmt::Prefetch { .. } => Ok(()),
             Stmt::Check { condition, check } => match self.eval(condition)?.scalar()?.is_true() {
                 true => Ok(()),
                 false => Err(Failure::Check(*check)),

@@ -206,6 +206,9 @@ impl Printer<'_> {
             Stmt::Check { condition, check } => {
                 line(text, depth, format_args!("check {} else {check}", self.expr(condition)));
             }
+            Stmt::Prefetch { buffer, index } => {
+                line(text, depth, format_args!("prefetch {}", self.place(*buffer, index)));
+            }
             Stmt::Barrier => line(text, depth, format_args!("barrier")),
             Stmt::AsyncCopy { to, to_index, from, from_index, elements } => {
                 let (to, from) = (self.place(*to, to_index), self.place(*from, from_index));

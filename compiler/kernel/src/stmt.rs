@@ -49,6 +49,11 @@ pub enum Stmt {
         value: Expr,
         mask: Option<Expr>,
     },
+    /// The line of this element will be read soon. A hint that does nothing else: the element may lie outside.
+    Prefetch {
+        buffer: BufferId,
+        index: Vec<Expr>,
+    },
     /// Ends the call with this status (an index into [`crate::Plan::checks`], plus one) if the condition is false.
     Check {
         condition: Expr,

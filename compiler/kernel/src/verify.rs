@@ -139,6 +139,9 @@ impl Scope<'_> {
                 }
                 self.access(index, target.shape.len(), ty.lanes, mask.as_ref())
             }
+            Stmt::Prefetch { buffer, index } => {
+                self.access(index, self.kernel.buffers[*buffer].shape.len(), 1, None)
+            }
             Stmt::Check { condition, .. } => self.wants(condition, Ty::scalar(DType::Bool)),
             Stmt::Barrier | Stmt::AsyncCopy { .. } | Stmt::AsyncWait { .. } | Stmt::AtomicAdd { .. } => {
                 fail("a statement that is not for the processor")

@@ -578,6 +578,15 @@ impl Ir {
             LLVMBuildInBoundsGEP2(self.builder, element.0, base.0, indices.as_mut_ptr(), 1, UNNAMED.as_ptr())
         })
     }
+
+    /// The address of an element that need not exist.
+    pub fn element_anywhere(&self, element: Type, base: Value, index: Value) -> Value {
+        let mut indices = [index.0];
+        // SAFETY: a pointer and one index.
+        Value(unsafe {
+            LLVMBuildGEP2(self.builder, element.0, base.0, indices.as_mut_ptr(), 1, UNNAMED.as_ptr())
+        })
+    }
 }
 
 /// Names come from identifiers; a zero byte, which no identifier has, would be cut away.

@@ -2,7 +2,7 @@
 //! entry; their steps become part of their caller's, their workspace one of its temporaries.
 
 use crate::{
-    Fusion, Memory, Options, Unsupported, checks, control,
+    Fusion, Memory, Options, Unsupported, ahead, checks, control,
     draft::{Draft, DraftControl, DraftStep, Store},
     emit::emit_group,
     group::{Groups, Kind, form_groups},
@@ -103,6 +103,7 @@ impl<'m> Unit<'m> {
         if options.fusion == Fusion::Groups {
             rowwise::join(&mut draft.steps, &function.facts);
             kept::keep(&mut draft.steps);
+            ahead::ask(&mut draft.steps);
         }
 
         let mut refs = References::new(&analysis, &groups, &draft, self);

@@ -256,7 +256,7 @@ impl Numbering<'_> {
 }
 
 /// How many elements a loop does something for, if it walks them in whole vectors and is no loop of loops.
-fn elements(stmt: &Stmt) -> Option<i64> {
+pub fn elements(stmt: &Stmt) -> Option<i64> {
     let Stmt::For { from, to, step, kind: LoopKind::Serial, body, .. } = stmt else { return None };
     let simple = |stmt: &Stmt| matches!(stmt, Stmt::Let { .. } | Stmt::Assign { .. } | Stmt::Store { .. });
     let whole = *step > 1 && from.as_int() == Some(0) && body.iter().all(simple);

@@ -5,6 +5,7 @@
 //! are composed through their element functions, so only contractions, reductions, scatters, recurrences and orders are
 //! known by their form.
 
+mod ahead;
 mod attention;
 mod checks;
 mod compose;

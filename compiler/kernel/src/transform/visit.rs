@@ -53,6 +53,7 @@ pub fn visit_stmts(body: &[Stmt], f: &mut dyn FnMut(&Expr)) {
                 f(value);
                 mask.iter().for_each(&mut *f);
             }
+            Stmt::Prefetch { index, .. } => index.iter().for_each(&mut *f),
             Stmt::Check { condition, .. } => f(condition),
             Stmt::AsyncCopy { to_index, from_index, .. } => {
                 to_index.iter().chain(from_index).for_each(&mut *f)
@@ -128,6 +129,9 @@ pub fn map_stmt(stmt: &Stmt, f: &mut dyn FnMut(&Expr) -> Expr) -> Stmt {
             value: f(value),
             mask: mask.as_ref().map(&mut *f),
         },
+        Stmt::Prefetch { buffer, index } => {
+            Stmt::Prefetch { buffer: *buffer, index: index.iter().map(&mut *f).collect() }
+        }
         Stmt::Check { condition, check } => Stmt::Check { condition: f(condition), check: *check },
         Stmt::AsyncCopy { to, to_index, from, from_index, elements } => Stmt::AsyncCopy {
             to: *to,

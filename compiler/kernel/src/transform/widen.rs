@@ -136,6 +136,7 @@ impl Widener<'_> {
                 }
                 Stmt::Check { condition: condition.clone(), check: *check }
             }
+            Stmt::Prefetch { .. } => return Err(NotWidened("a hint for one line")),
             Stmt::Barrier | Stmt::AsyncCopy { .. } | Stmt::AsyncWait { .. } | Stmt::AtomicAdd { .. } => {
                 return Err(NotWidened("a statement that is not for the processor"));
             }

@@ -80,6 +80,24 @@ impl Emitter<'_> {
         }
     }
 
+    /// For reading, into the nearest cache.
+    pub(super) fn prefetch(&mut self, buffer: BufferId, index: &[Expr]) -> Result<(), Error> {
+        let ir = self.ir;
+        let mut place = ir.i64(0);
+        for (axis, expr) in index.iter().enumerate() {
+            let value = self.expr(expr)?;
+            if value.ty != Ty::INDEX || index.len() != self.buffers[buffer.index()].strides.len() {
+                return self.bug("a prefetch of no single element");
+            }
+            place = ir.add(place, ir.mul(value.v, self.buffers[buffer.index()].strides[axis]));
+        }
+        let element = self.memory_type(Ty::scalar(self.dtype(buffer)));
+        let address = ir.element_anywhere(element, self.buffers[buffer.index()].base, place);
+        let number = |value| ir.const_int(ir.int(32), value);
+        ir.intrinsic("llvm.prefetch", &[ir.ptr()], &[address, number(0), number(3), number(1)]);
+        Ok(())
+    }
+
     fn load_lanes(
         &mut self,
         buffer: BufferId,

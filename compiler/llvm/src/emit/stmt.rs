@@ -53,6 +53,7 @@ impl Emitter<'_> {
                 Ok(())
             }
             Stmt::Store { buffer, index, value, mask } => self.store(*buffer, index, value, mask.as_ref()),
+            Stmt::Prefetch { buffer, index } => self.prefetch(*buffer, index),
             Stmt::Check { condition, check } => self.check(condition, *check),
             Stmt::For { kind: LoopKind::Thread(_), .. }
             | Stmt::Barrier

@@ -183,6 +183,22 @@ fn a_normalisation_is_one_kernel() {
     everywhere(&module, entry, &[&[]], 1e-5);
 }
 
+/// Only of rows that come from memory and are worked on in the cache.
+#[test]
+fn the_next_row_is_asked_for() {
+    for (rows, columns, lines) in [(1024, 4096, 4), (20, 4096, 0), (4096, 1024, 0)] {
+        let mut net = Net::new();
+        let x = net.input(DType::Float, shape(&[&Dim::from(rows), &Dim::from(columns)]));
+        let p = net.softmax(x);
+        net.result("p", Role::Output, p);
+        let (module, entry) = net.finish();
+        let setting = Setting { vector_bits: 512, ..F32 };
+        let text: String =
+            lowered(&module, entry, setting).kernels.iter().map(kernel::print::kernel).collect();
+        assert_eq!(text.matches("prefetch").count(), lines, "{rows} rows of {columns}: {text}");
+    }
+}
+
 /// What is read must be what was kept: the second exponential is of a row that was written in between.
 #[test]
 fn what_was_written_since_is_worked_out_again() {
