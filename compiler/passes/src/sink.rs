@@ -1,7 +1,7 @@
 //! Products of a loop's step that no later step needs: done for all steps at once, after the loop. So the gradient of a
 //! recurrent layer's weights is one product over the whole sequence, instead of as many small ones, each of which reads and
 //! writes the whole sum.
-//! Needs: calls inlined. Keeps: the functions as they are; bodies that change are copies.
+//! Needs: calls inlined; to come before `hoist`, which would make all the products and leave a loop that adds them up. Keeps: the functions as they are; bodies that change are copies.
 
 use crate::{
     Changed, Pass, PassCx,
