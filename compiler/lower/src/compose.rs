@@ -88,6 +88,13 @@ impl<'a, 'b> Composer<'a, 'b> {
         self.body.buffer(Store::Node(id), &format!("v{}", id.index()), dtype, elements, Space::Output)
     }
 
+    /// The buffer of a value that an earlier kernel began and this one goes on with.
+    pub fn update(&mut self, id: NodeId) -> kernel::BufferId {
+        let elements = self.analysis.ty(id).shape.elements();
+        let dtype = self.analysis.dtype(id);
+        self.body.buffer(Store::Node(id), &format!("v{}", id.index()), dtype, elements, Space::InOut)
+    }
+
     fn is_loaded(&self, id: NodeId) -> bool {
         match self.analysis.place(id) {
             Place::Argument(_) | Place::Data => true,

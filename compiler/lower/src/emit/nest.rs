@@ -8,7 +8,7 @@ use super::{
     Axis, Rows,
     loops::{serial, visit_accesses},
     merge_axes, name, operations,
-    vector_loop::VectorLoop,
+    vector_loop::along,
 };
 use crate::{
     Unsupported,
@@ -372,22 +372,8 @@ impl<'a, 'b> Nest<'a, 'b> {
             let (axes, rows) = (std::slice::from_ref(&vector), Rows::for_work(each));
             self.composer.body.elementwise = self.rowwise(axes, &rows, &body).map(Box::new);
         }
-        let blocks = Blocks::split(&vector.extent, &self.out, each, lanes);
-        let (mut from, mut to) = (Expr::int(0), Expr::dim(&vector.extent));
-        if let Some(chunk) = blocks.chunk {
-            let count = vector.extent.ceil_div(&Dim::from(chunk));
-            let (var, _) = self.composer.axis("chunk", &count);
-            self.out.push(Axis { var, extent: count });
-            from = Expr::Var(var).mul(Expr::int(chunk));
-            let end = from.clone().add(Expr::int(chunk));
-            let exact = vector.extent.as_const().is_some_and(|extent| extent % chunk == 0);
-            to = if exact { end } else { Expr::binary(Binary::Min, end, to) };
-        }
-        let wide = i64::from(lanes);
-        let exact = vector.extent.as_const().is_some_and(|extent| extent % wide == 0)
-            && blocks.chunk.is_none_or(|chunk| chunk % wide == 0);
-        let loops = VectorLoop { axis: &vector, from, to, lanes, exact }.emit(&mut self.composer, body);
-        self.for_each_row(blocks.rows, loops);
+        let (rows, loops) = along(&mut self.composer, &mut self.out, &vector, each, lanes, body);
+        self.for_each_row(rows, loops);
     }
 
     /// Vectors along the last reduced axis: lanes hold partial results that are combined at the end.
@@ -461,27 +447,4 @@ enum Side {
     /// Along the last reduced axis.
     Reduced(u16),
     None,
-}
-
-/// How the vector axis and the rows are shared among blocks.
-struct Blocks {
-    rows: Rows,
-    /// Elements of the vector axis that one block takes, where the axis is cut.
-    chunk: Option<i64>,
-}
-
-impl Blocks {
-    fn split(extent: &Dim, outer: &[Axis], each: i64, lanes: u16) -> Blocks {
-        const BLOCK_WORK: i64 = 1 << 15;
-        let lanes = i64::from(lanes);
-        let each = each.max(1);
-        let chunk = (BLOCK_WORK / each / lanes).max(1) * lanes;
-        let length = extent.as_const();
-        let few_rows = outer.iter().all(|axis| axis.extent.as_const().is_some_and(|extent| extent < 16));
-        let long = length.is_none_or(|length| length >= 2 * chunk);
-        if few_rows && long {
-            return Blocks { rows: Rows { per_block: 1 }, chunk: Some(chunk) };
-        }
-        Blocks { rows: Rows::for_work(each.saturating_mul(length.unwrap_or(1024))), chunk: None }
-    }
 }

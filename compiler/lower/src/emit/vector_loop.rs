@@ -1,11 +1,12 @@
 //! Loops in steps of vectors along one axis.
 
-use super::{Axis, interior::interior, loops::serial};
+use super::{Axis, Rows, interior::interior, loops::serial};
 use crate::compose::Composer;
 use kernel::{
-    Expr, Stmt, Ty, VarId,
+    Binary, Expr, Stmt, Ty, VarId,
     transform::{Widen, widen},
 };
+use shape::Dim;
 use std::collections::BTreeMap;
 
 /// A loop over `from..to` in steps of vectors, and one masked step for the rest.
@@ -83,4 +84,55 @@ fn interior_loops(
         return Some(loops);
     }
     None
+}
+
+/// The loop of one axis, and how the rows of the others are shared among blocks; an axis that is cut into chunks is one more
+/// of them. `each` is the work of one element.
+pub fn along(
+    composer: &mut Composer<'_, '_>,
+    outer: &mut Vec<Axis>,
+    axis: &Axis,
+    each: i64,
+    lanes: u16,
+    body: Vec<Stmt>,
+) -> (Rows, Vec<Stmt>) {
+    let blocks = Blocks::split(&axis.extent, outer, each, lanes);
+    let (mut from, mut to) = (Expr::int(0), Expr::dim(&axis.extent));
+    if let Some(chunk) = blocks.chunk {
+        let count = axis.extent.ceil_div(&Dim::from(chunk));
+        let (var, _) = composer.axis("chunk", &count);
+        outer.push(Axis { var, extent: count });
+        from = Expr::Var(var).mul(Expr::int(chunk));
+        let end = from.clone().add(Expr::int(chunk));
+        let exact = axis.extent.as_const().is_some_and(|extent| extent % chunk == 0);
+        to = if exact { end } else { Expr::binary(Binary::Min, end, to) };
+    }
+    let wide = i64::from(lanes);
+    let exact = axis.extent.as_const().is_some_and(|extent| extent % wide == 0)
+        && blocks.chunk.is_none_or(|chunk| chunk % wide == 0);
+    let loops = VectorLoop { axis, from, to, lanes, exact }.emit(composer, body);
+    (blocks.rows, loops)
+}
+
+/// How the vector axis and the rows are shared among blocks.
+struct Blocks {
+    rows: Rows,
+    /// Elements of the vector axis that one block takes, where the axis is cut.
+    chunk: Option<i64>,
+}
+
+impl Blocks {
+    fn split(extent: &Dim, outer: &[Axis], each: i64, lanes: u16) -> Blocks {
+        const BLOCK_WORK: i64 = 1 << 15;
+        let lanes = i64::from(lanes);
+        let each = each.max(1);
+        let chunk = (BLOCK_WORK / each / lanes).max(1) * lanes;
+        let length = extent.as_const();
+        let few_rows = outer.iter().all(|axis| axis.extent.as_const().is_some_and(|extent| extent < 16));
+        let long = length.is_none_or(|length| length >= 2 * chunk);
+        if few_rows && long {
+            return Blocks { rows: Rows { per_block: 1 }, chunk: Some(chunk) };
+        }
+        Blocks { rows: Rows::for_work(each.saturating_mul(length.unwrap_or(1024))), chunk: None }
+    }
 }
