@@ -13,6 +13,7 @@ use crate::{
 
 pub const RULES: &[Rule] = &[
     rule("scan", 6, scan),
+    Rule { in_function: false, ..rule("scan_gradient", 3, scan_gradient) },
     rule("loop", 4, repeated),
     rule("if", 5, branch),
     rule("remat", 2, remat),
@@ -62,6 +63,36 @@ fn scan(d: &mut Draft) -> Option<()> {
         body.lines, body.name
     );
     push(d, text, vec![(ys, result, range), (last, carry_shape, carried)], &body.captured)
+}
+
+/// The gradient of what all steps multiply by: a sum of products over the steps.
+fn scan_gradient(d: &mut Draft) -> Option<()> {
+    let x = d.pick(|value| {
+        let shape = &value.shape;
+        value.dtype == DType::Float && shape.len() == 2 && shape[1].known().is_some()
+    })?;
+    let (steps, inner) = (d.shape(x)[0].clone(), d.shape(x)[1].clone());
+    let width = d.static_size();
+    let (w, u) =
+        (d.weight(vec![inner.clone(), width.clone()])?, d.weight(vec![width.clone(), width.clone()])?);
+    let wrt = if d.rng.once_in(2) { w } else { u };
+    let shape = d.shape(wrt);
+    let (x, w, u, wrt) = (d.read(x), d.read(w), d.read(u), d.read(wrt));
+    let (step, a, h, r) = (d.fresh("g"), d.fresh("a"), d.fresh("h"), d.fresh("v"));
+    let (ys, last, v) = (d.fresh("v"), d.fresh("v"), d.fresh("v"));
+    let reverse = if d.rng.once_in(3) { ", reverse: true" } else { "" };
+    let pad = indent(d);
+    let carry = format!("full({}, 0.25)", list_text(std::slice::from_ref(&width)));
+    let text = format!(
+        "fn {step}({a}, {h}) {{\n{pad}    {r} = tanh({a} @ {w} + {h} @ {u})\n{pad}    ({r}, {r})\n{pad}}}\n{pad}{ys}, {last} = scan({step}, {x}, {carry}, axis: 0{reverse})\n{pad}{v} = tanh(grad(sum({ys} * {last}), wrt: {wrt}))"
+    );
+    let unit = Range::around(1.0);
+    push(
+        d,
+        text,
+        vec![(ys, vec![steps, width.clone()], unit), (last, vec![width], unit), (v, shape, unit)],
+        &[],
+    )
 }
 
 /// Until it is small, or for so many rounds.
